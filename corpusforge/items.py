@@ -1,0 +1,76 @@
+"""What flows through a build: utterances, and what a stage makes of one. No I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""A value that JSON can hold: None, bool, int, float, str, list or dict of the same."""
+
+ATTRIBUTES = ("id", "group", "document", "lang", "text", "label", "source", "license")
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One sentence in one language: the item of every build.
+
+    Attributes:
+        id: Unique in its corpus, and safe as a file name's stem: `dev-0001.zho_Hans`.
+        group: The parallel group: the same sentence in every language shares it.
+        document: The article the sentence came from; splits keep documents whole.
+        lang: FLORES-200 code, `zho_Hans`.
+        text: The sentence as written.
+        label: Class name for classification, or None where the source has none.
+        source: Where the text came from, `FLORES-200`.
+        license: SPDX id of the text's licence, `CC-BY-SA-4.0`.
+        fields: What stages wrote, by field name.
+    """
+
+    id: str
+    group: str
+    document: str
+    lang: str
+    text: str
+    label: str | None
+    source: str
+    license: str
+    fields: Mapping[str, Json] = field(default_factory=dict)
+
+    def value(self, name: str) -> Json:
+        """The attribute or stage field `name`; None where no stage has written it."""
+        return getattr(self, name) if name in ATTRIBUTES else self.fields.get(name)
+
+    def having(self, fields: Mapping[str, Json]) -> Utterance:
+        """A copy with `fields` written over its own: attributes (`text`) and stage fields alike."""
+        own = {name: value for name, value in fields.items() if name in ATTRIBUTES}
+        rest = {name: value for name, value in fields.items() if name not in ATTRIBUTES}
+        return replace(self, **own, fields={**self.fields, **rest})
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A stage's result. `blobs` are contents by field name; once stored, the field holds the content's sha256."""
+
+    fields: Mapping[str, Json]
+    blobs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A stage's verdict that this item cannot be part of a corpus. Cached like a result."""
+
+    reason: str
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A stage could not finish an item this time. Kept for `status`, tried again by the next build."""
+
+    error: str
+    attempts: int = 1
+
+
+Outcome: TypeAlias = Done | Rejected | Failed

@@ -1,0 +1,54 @@
+"""Engines, stages and sources by name: what ships, and what other packages add by entry points.
+
+Nothing is imported until it is asked for, and entry points are read only for a name that does not ship: scanning
+every installed package costs more than a rebuild that has nothing to do.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from corpusforge.errors import RecipeError, nearest
+
+Kind = Literal["stages", "engines", "sources"]
+
+SHIPPED: dict[Kind, dict[str, str]] = {
+    "stages": {
+        "synthesize": "corpusforge.speech.stage:Synthesize",
+        "measure": "corpusforge.quality.measure:Measure",
+    },
+    "engines": {
+        "espeak": "corpusforge.speech.engines.espeak:EspeakEngine",
+    },
+    "sources": {
+        "flores200": "corpusforge.sources.flores200:Flores200",
+        "table": "corpusforge.sources.table:Table",
+    },
+}
+
+
+def names(kind: Kind) -> list[str]:
+    """Every known name of a kind: what ships, then what other packages registered."""
+    return sorted({*SHIPPED[kind], *(point.name for point in _entry_points(kind))})
+
+
+def find(kind: Kind, name: str) -> Any:
+    """The class registered as `name`.
+
+    Raises:
+        RecipeError: No such name; the message gives the nearest ones.
+    """
+    target = SHIPPED[kind].get(name)
+    if target is not None:
+        module, _, attribute = target.partition(":")
+        return getattr(import_module(module), attribute)
+    for point in _entry_points(kind):
+        if point.name == name:
+            return point.load()
+    raise RecipeError(f"unknown {kind[:-1]} '{name}': {nearest(name, names(kind))}")
+
+
+def _entry_points(kind: Kind) -> list[EntryPoint]:
+    return list(entry_points(group=f"corpusforge.{kind}"))

@@ -1,0 +1,56 @@
+"""The contract of a source: text in, as utterances in parallel groups."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Container, Iterator
+from typing import ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from corpusforge.items import Utterance
+
+
+class SourceConfig(BaseModel):
+    """Base of a source's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Outline(NamedTuple):
+    """A parallel group without its text: what selection and splits are decided on."""
+
+    group: str
+    document: str
+    label: str | None
+
+
+class Source(ABC):
+    """Reads text lazily: memory does not grow with the number of utterances.
+
+    Everything that can be wrong with the input (missing lines, bad encoding, unknown language) is checked when
+    `check` is called, before the first item is made; messages name file and line.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[SourceConfig]]
+
+    def __init__(self, config: SourceConfig) -> None:
+        self.config = config
+
+    @property
+    @abstractmethod
+    def languages(self) -> tuple[str, ...]:
+        """FLORES codes of the utterances it yields, in order."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise `SourceError` on anything that would make the corpus wrong."""
+
+    @abstractmethod
+    def outline(self) -> Iterator[Outline]:
+        """Every parallel group, in the order in which `items` yields them."""
+
+    @abstractmethod
+    def items(self, groups: Container[str] | None = None) -> Iterator[Utterance]:
+        """Utterances, group by group, languages in order; only those of `groups` if it is given. Repeatable."""
