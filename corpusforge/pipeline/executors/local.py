@@ -1,0 +1,150 @@
+"""The local executor: worker processes on this machine, replaced when they die or hang."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from corpusforge.errors import WorkspaceError
+from corpusforge.items import Failed, Utterance
+from corpusforge.pipeline.executors.base import Reply
+from corpusforge.stage import Stage
+
+START_UP = 60.0
+"""Seconds that a new worker may take on top of its first item's time limit."""
+
+
+class LocalExecutor:
+    """Up to `jobs` worker processes, each started when there is work for it.
+
+    A worker that dies is replaced. The item it died on is tried once more, alone in a fresh worker, because the
+    cause may have been another one (memory, a signal from outside); an item that kills two workers is reported as
+    failed. An item that exceeds its stage's time limit loses its worker and is reported as failed at once.
+    """
+
+    def __init__(self, stages: Sequence[Stage], blobs: Path, jobs: int) -> None:
+        self.slots = jobs
+        self._limits = [stage.time_limit() for stage in stages]
+        self._setup = (blobs, [(type(stage), stage.config) for stage in stages])
+        self._free: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
+        for _ in range(jobs):
+            self._free.put_nowait(None)
+        self._workers: set[_Worker] = set()
+
+    async def submit(self, stage: int, items: Sequence[Utterance]) -> list[Reply]:
+        """Run items through a stage in one worker; see `Executor.submit`."""
+        worker = await self._free.get()
+        replies: list[Reply] = []
+        deaths = 0
+        try:
+            while len(replies) < len(items):
+                if worker is None:
+                    worker = self._start()
+                rest = items[len(replies) :] if deaths == 0 else items[len(replies) : len(replies) + 1]
+                end = await worker.call(stage, rest, self._limits[stage], replies)
+                if end is None:
+                    deaths = 0
+                    continue
+                self._workers.discard(worker)
+                worker = None
+                deaths += 1
+                if end.hung:
+                    replies.append(Reply(Failed(f"took longer than {self._limits[stage]:g} s, given up")))
+                    deaths = 0
+                elif deaths == 2:
+                    replies.append(Reply(Failed(f"the worker process died twice on this item ({end.how})", 2)))
+                    deaths = 0
+        finally:
+            self._free.put_nowait(worker)
+        return replies
+
+    def _start(self) -> _Worker:
+        worker = _Worker(self._setup)
+        self._workers.add(worker)
+        return worker
+
+    async def close(self) -> None:
+        """Kill the workers and wait for their end."""
+        for worker in self._workers:
+            worker.kill()
+        self._workers.clear()
+
+
+class _End:
+    """How a worker ended before its chunk did."""
+
+    def __init__(self, hung: bool, how: str) -> None:
+        self.hung = hung
+        self.how = how
+
+
+class _Worker:
+    """One worker process and the driver's end of its pipe."""
+
+    def __init__(self, setup: tuple[Path, list[Any]]) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            code = "import sys; from corpusforge.pipeline.executors.worker import main; main(int(sys.argv[1]))"
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        self._pipe = Connection(ours.detach())
+        self._fresh = True
+        self._send(sys.path)
+        self._send(setup)
+
+    def _send(self, message: object) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the death shows when replies are read
+            self._pipe.send(message)
+
+    async def call(self, stage: int, items: Sequence[Utterance], limit: float, replies: list[Reply]) -> _End | None:
+        """Run a chunk, appending replies as they come; None when it is complete, else how the worker ended."""
+        self._send((stage, list(items)))
+        loop = asyncio.get_running_loop()
+        for _ in items:
+            ready = loop.create_future()
+            loop.add_reader(self._pipe.fileno(), _wake, ready)
+            try:
+                async with asyncio.timeout(limit + (START_UP if self._fresh else 0)):
+                    await ready
+                message = self._pipe.recv()
+            except TimeoutError:
+                self.kill()
+                return _End(True, "hung")
+            except (EOFError, OSError):
+                return _End(False, self._how())
+            finally:
+                with contextlib.suppress(OSError, ValueError):
+                    loop.remove_reader(self._pipe.fileno())
+            self._fresh = False
+            if isinstance(message, WorkspaceError):
+                raise message
+            replies.append(message)
+        return None
+
+    def _how(self) -> str:
+        code = self._process.wait()
+        self._pipe.close()
+        return signal.Signals(-code).name if code < 0 else f"exit status {code}"
+
+    def kill(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -1,0 +1,58 @@
+"""One item through one stage, wherever it runs: exceptions become failures, blobs go to the store."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Mapping
+
+from corpusforge.errors import WorkspaceError
+from corpusforge.items import Done, Failed, Outcome, Utterance
+from corpusforge.pipeline.executors.base import Reply
+from corpusforge.stage import Stage
+from corpusforge.store.blobs import Blobs
+from corpusforge.store.workspace import mend
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+
+def run_item(stage: Stage, item: Utterance, blobs: Blobs) -> Reply:
+    """Run a `cpu` stage on an item and store its blobs.
+
+    Raises:
+        WorkspaceError: The store cannot be written.
+    """
+    start = time.perf_counter()
+    try:
+        outcome = stage.run(item, blobs.read)
+    except Exception as error:
+        return Reply(failure(error), seconds=time.perf_counter() - start)
+    if not isinstance(outcome, Outcome):
+        outcome = Failed(f"stage '{stage.name}' returned {type(outcome).__name__}, expected Done, Rejected or Failed")
+    return stored(outcome, blobs, start)
+
+
+def stored(outcome: Outcome, blobs: Blobs, start: float) -> Reply:
+    """A stage's outcome with its blobs put into the store.
+
+    Raises:
+        WorkspaceError: The store cannot be written.
+    """
+    if not isinstance(outcome, Done) or not outcome.blobs:
+        return Reply(outcome, seconds=time.perf_counter() - start)
+    fields = dict(outcome.fields)
+    sizes: Mapping[str, int] = {name: len(content) for name, content in outcome.blobs.items()}
+    try:
+        for name, content in outcome.blobs.items():
+            fields[name] = blobs.put(content)
+    except OSError as error:
+        if error.errno in _DISK:
+            raise WorkspaceError(f"cannot write {blobs.root}: {error.strerror}. {mend(error)}") from error
+        return Reply(failure(error), seconds=time.perf_counter() - start)
+    return Reply(Done(fields), sizes, time.perf_counter() - start)
+
+
+def failure(error: BaseException) -> Failed:
+    """An exception as one line."""
+    words = " ".join(str(error).split())
+    return Failed(f"{type(error).__name__}: {words}" if words else type(error).__name__)

@@ -1,0 +1,227 @@
+"""The plan: for every item and stage, whether it is cached, to do or waiting, and why.
+
+The planner never writes. `advance` walks a portion of items through the stages as far as the store goes; what is left
+is the run's work. A walk that went through the same stages with the same inputs before is recognised by one digest,
+so that a rebuild with nothing to do makes no key a second time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from corpusforge.items import Done, Json, Rejected, Utterance
+from corpusforge.pipeline.reasons import explain
+from corpusforge.stage import Stage
+from corpusforge.store.index import DONE, Result
+from corpusforge.store.keys import StageKeys, digest
+from corpusforge.store.workspace import Workspace
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an item has come.
+
+    Attributes:
+        item: With the fields of all stages that are behind it.
+        done: Number of stages behind it.
+        keys: Their keys; the last one is a rejection's if `rejected` is set.
+        rejected: The stage and the reason that ended the walk.
+        todo: The key of the next stage, None if the walk has ended.
+        recorded: Whether the index holds exactly this walk.
+        digest: Of everything the walk depends on; stored with it.
+        before: The keys of this item's last walk, for reasons.
+    """
+
+    item: Utterance
+    digest: bytes
+    done: int = 0
+    keys: list[bytes] = field(default_factory=list)
+    rejected: tuple[str, Rejected] | None = None
+    todo: bytes | None = None
+    recorded: bool = False
+    before: bytes | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.todo is None
+
+
+class Step(NamedTuple):
+    """One item at one stage, for `why` and for counting."""
+
+    stage: str
+    state: Literal["cached", "rejected", "to do", "pending"]
+    reason: str
+    key: bytes | None
+
+
+class Planner:
+    """Compares items with the store.
+
+    Args:
+        workspace: Its index and blobs are read.
+        corpus: Name of the corpus, whose last walks give the reasons.
+        stages: In order.
+        force: Names of stages whose results are ignored.
+    """
+
+    def __init__(
+        self, workspace: Workspace, corpus: str, stages: Sequence[Stage], force: frozenset[str] = frozenset()
+    ) -> None:
+        self.workspace = workspace
+        self.stages = tuple(stages)
+        self.keys = tuple(StageKeys(stage) for stage in stages)
+        self.force = frozenset(index for index, stage in enumerate(stages) if stage.name in force)
+        self.corpus = workspace.index.corpus_id(corpus)
+        self._inputs = tuple(sorted({"lang", "text"}.union(*(stage.reads for stage in stages))))
+        self._tails: dict[tuple[str, ...], bytes] = {}
+
+    def advance(self, items: Sequence[Utterance]) -> list[Progress]:
+        """Walk items as far as the store goes, in order. Reads the index a few times, however many items there are."""
+        before = self.workspace.index.walks(self.corpus, [item.id for item in items]) if self.corpus else {}
+        all_progress = []
+        waiting: list[Progress] = []
+        familiar: list[tuple[Progress, list[bytes]]] = []
+        for item in items:
+            progress = Progress(item, self._digest(item))
+            last = before.get(item.id)
+            if last is not None:
+                progress.before = last[1]
+            all_progress.append(progress)
+            if last is not None and last[0] == progress.digest and not self.force:
+                keys = last[1]
+                familiar.append((progress, [keys[start : start + 32] for start in range(0, len(keys), 32)]))
+            else:
+                waiting.append(progress)
+        waiting += self._replay(familiar)
+        self._walk(waiting)
+        return all_progress
+
+    def _digest(self, item: Utterance) -> bytes:
+        """Of the item's own values and all settings: equal digests mean equal walks."""
+        variants = tuple(keys.stage.variant(item) for keys in self.keys)
+        tails = self._tails.get(variants)
+        if tails is None:
+            tails = digest(*(keys.tail(item) for keys in self.keys))
+            self._tails[variants] = tails
+        values = [item.value(name) for name in self._inputs]
+        return digest(tails, *(value if isinstance(value, str) else json.dumps(value) for value in values))
+
+    def _replay(self, familiar: Sequence[tuple[Progress, list[bytes]]]) -> list[Progress]:
+        """Follow recorded walks; those whose results are no longer all there come back unwalked."""
+        outcomes = self.workspace.index.outcomes([key for _, keys in familiar for key in keys])
+        broken = []
+        for progress, keys in familiar:
+            for key in keys:
+                if not self._take(progress, key, outcomes.get(key)):
+                    progress.item = Utterance(*(getattr(progress.item, name) for name in _OWN))
+                    progress.done, progress.keys, progress.rejected = 0, [], None
+                    broken.append(progress)
+                    break
+            else:
+                progress.recorded = True
+        return broken
+
+    def _walk(self, waiting: Sequence[Progress]) -> None:
+        while waiting:
+            for progress in waiting:
+                progress.todo = self.keys[progress.done].key(progress.item)
+            outcomes = self.workspace.index.outcomes([progress.todo for progress in waiting if progress.todo])
+            going = []
+            for progress in waiting:
+                key = progress.todo
+                assert key is not None
+                if progress.done in self.force or not self._take(progress, key, outcomes.get(key)):
+                    continue
+                progress.todo = None
+                if progress.rejected is None and progress.done < len(self.stages):
+                    going.append(progress)
+            waiting = going
+
+    def _take(self, progress: Progress, key: bytes, found: tuple[int, str] | None) -> bool:
+        """Move one stage on with a stored result; False if there is none, or its blobs are missing or cut short."""
+        if found is None:
+            return False
+        status, text = found
+        outcome = json.loads(text)
+        if status == DONE:
+            fields = outcome["fields"]
+            for name, size in outcome["blobs"].items():
+                if self.workspace.blobs.size(fields[name]) != size:
+                    return False
+            progress.item = progress.item.having(fields)
+        else:
+            stage = self.stages[progress.done].name
+            progress.rejected = (stage, Rejected(outcome["reason"], outcome["details"]))
+        progress.keys.append(key)
+        progress.done += 1
+        return True
+
+    def passed(self, progress: Progress, outcome: Done | Rejected) -> None:
+        """Move one stage on with a fresh result, and look up what the store already knows of the stages after it."""
+        assert progress.todo is not None
+        progress.keys.append(progress.todo)
+        progress.todo = None
+        if isinstance(outcome, Rejected):
+            progress.rejected = (self.stages[progress.done].name, outcome)
+            progress.done += 1
+            return
+        progress.item = progress.item.having(outcome.fields)
+        progress.done += 1
+        if progress.done < len(self.stages):
+            self._walk([progress])
+
+    def steps(self, progress: Progress) -> list[Step]:
+        """The walk of one item in words: every stage with its state and reason."""
+        steps = []
+        for number, key in enumerate(progress.keys):
+            rejected = progress.rejected is not None and number == len(progress.keys) - 1
+            reason = progress.rejected[1].reason if rejected and progress.rejected else "same inputs and settings"
+            steps.append(Step(self.stages[number].name, "rejected" if rejected else "cached", reason, key))
+        if progress.todo is not None:
+            name = self.stages[progress.done].name
+            steps.append(Step(name, "to do", self.reason(progress), progress.todo))
+            for stage in self.stages[progress.done + 1 :]:
+                steps.append(Step(stage.name, "pending", f"waits for {name}", None))
+        return steps
+
+    def reason(self, progress: Progress) -> str:
+        """Why the next stage of an item has to run, in words."""
+        key, number = progress.todo, progress.done
+        assert key is not None
+        index = self.workspace.index
+        if number in self.force:
+            return "forced"
+        failure = index.failures([key]).get(key)
+        if failure is not None:
+            return f"failed last time: {failure.error}"
+        known = index.result(key)
+        if known is not None:
+            return "blob missing or damaged"
+        previous: Result | None = None
+        if progress.before is None:
+            return "new item"
+        last = progress.before[32 * number : 32 * number + 32]
+        previous = index.result(last) if last else None
+        if previous is None:
+            return "not finished last time" if not last else "result is no longer in the store"
+        keys = self.keys[number]
+        variant = keys.stage.variant(progress.item)
+        return explain(previous, json.loads(keys.settings(variant)), json.loads(keys.inputs(progress.item)))
+
+
+_OWN = ("id", "group", "document", "lang", "text", "label", "source", "license")
+
+
+def outcome_of(result: Done | Rejected, sizes: Mapping[str, int]) -> str:
+    """A result as the index stores it. `sizes` are the lengths of its blobs in bytes."""
+    body: Json
+    if isinstance(result, Done):
+        body = {"fields": dict(result.fields), "blobs": dict(sizes)}
+    else:
+        body = {"reason": result.reason, "details": dict(result.details)}
+    return json.dumps(body, ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False)

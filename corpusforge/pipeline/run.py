@@ -1,0 +1,357 @@
+"""The run: every item walks through the stages by itself; a stage bounds how many walk at once.
+
+Nothing waits for a whole stage to finish, and the number of items in memory is bounded, whatever the corpus's size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from corpusforge.items import Done, Failed, Rejected, Utterance
+from corpusforge.pipeline.executors.base import Executor, Reply
+from corpusforge.pipeline.executors.make import failure, stored
+from corpusforge.pipeline.plan import Planner, Progress, outcome_of
+from corpusforge.pipeline.record import Recorder
+from corpusforge.stage import Stage
+from corpusforge.store.index import DONE, REJECTED, Result
+
+PORTION = 256
+"""Items that are compared with the store at once."""
+CHUNK_SECONDS = 0.2
+"""Work that goes to a worker in one message: long enough to hide the message, short enough to share out fairly."""
+LONGEST_CHUNK = 32
+IN_FLIGHT_PER_SLOT = 48
+IO_IN_FLIGHT = 32
+
+
+class Observer(Protocol):
+    """Told how a run goes on."""
+
+    def item_finished(self, progress: Progress, fresh: bool) -> None:
+        """An item came to its end; `fresh` if this run made anything of it."""
+
+    def item_failed(self, progress: Progress, failed: Failed) -> None:
+        """A stage could not finish an item."""
+
+    def stage_made(self, stage: str, seconds: float) -> None:
+        """A stage made a result."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run did.
+
+    Attributes:
+        items: Seen.
+        cached: Complete before the run.
+        built: Completed by the run.
+        rejected: Ended by a stage's verdict, cached or fresh.
+        waiting: Left alone: beyond `--to`, or their earlier stages are not done and `--from` says not to do them.
+        failed: (item id, stage, error), in the order in which they happened.
+        made: Results made, by stage.
+        fingerprint: Of every item and the results it went through, in whatever order they ended.
+        stopped: The run was asked to stop.
+    """
+
+    items: int = 0
+    cached: int = 0
+    built: int = 0
+    rejected: int = 0
+    waiting: int = 0
+    failed: list[tuple[str, str, str]] = field(default_factory=list)
+    made: dict[str, int] = field(default_factory=dict)
+    fingerprint: int = 0
+    stopped: bool = False
+
+
+class Run:
+    """Brings items to their end.
+
+    Args:
+        planner: Knows the stages and what the store has of them.
+        recorder: Takes what is new.
+        executor: Runs `cpu` stages.
+        observer: Is told.
+        first, last: Numbers of the first and the last stage that may run.
+        fail_fast: Stop when more than `max_failures` items have failed.
+    """
+
+    def __init__(
+        self,
+        planner: Planner,
+        recorder: Recorder,
+        executor: Executor,
+        observer: Observer,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        fail_fast: bool = False,
+        max_failures: int = 0,
+        fingerprint: Callable[[Progress], int] | None = None,
+        preflight: Callable[[], None] | None = None,
+    ) -> None:
+        self.planner = planner
+        self.recorder = recorder
+        self.observer = observer
+        self.tally = Tally()
+        self._first = first
+        self._last = len(planner.stages) - 1 if last is None else last
+        self._fail_fast = fail_fast
+        self._max_failures = max_failures
+        self._fingerprint = fingerprint
+        self._preflight = preflight
+        self._stages = _Stages(planner.stages, executor, recorder)
+        self._making: dict[bytes, asyncio.Future[Reply]] = {}
+        self._stop = asyncio.Event()
+        self._error: BaseException | None = None
+
+    def stop(self) -> None:
+        """Start nothing new and end soon. What is finished is kept."""
+        self.tally.stopped = True
+        self._stop.set()
+
+    async def run(self, items: Iterable[Utterance]) -> Tally:
+        """Walk all items to their end, or to the end that `stop` sets.
+
+        Raises:
+            CorpusforgeError: Nothing can go on: the disk is full, a needed engine is missing.
+        """
+        bound = asyncio.Semaphore(self._stages.in_flight)
+        stopped: asyncio.Task[bool] = asyncio.create_task(self._stop.wait())
+        walks: set[asyncio.Task[None]] = set()
+        try:
+            iterator = iter(items)
+            while not self._stop.is_set() and (portion := list(itertools.islice(iterator, PORTION))):
+                for progress in self.planner.advance(portion):
+                    self.tally.items += 1
+                    if not self._to_do(progress):
+                        self._ended(progress, fresh=False)
+                        continue
+                    self._check_once()
+                    if bound.locked():
+                        await _either(asyncio.ensure_future(bound.acquire()), stopped)
+                    else:
+                        await bound.acquire()
+                    if self._stop.is_set():
+                        break
+                    task = asyncio.create_task(self._walk(progress))
+                    walks.add(task)
+                    task.add_done_callback(walks.discard)
+                    task.add_done_callback(lambda _: bound.release())
+                await asyncio.sleep(0)
+            while walks and not self._stop.is_set():
+                await asyncio.wait({*walks, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            for task in walks:
+                task.cancel()
+            await asyncio.gather(*walks, stopped, return_exceptions=True)
+            await self._stages.close()
+            if self._error is None:
+                self.recorder.flush()
+        if self._error is not None:
+            raise self._error
+        return self.tally
+
+    def _check_once(self) -> None:
+        if self._preflight is not None:
+            check, self._preflight = self._preflight, None
+            check()
+
+    def _to_do(self, progress: Progress) -> bool:
+        return not progress.finished and self._first <= progress.done <= self._last
+
+    async def _walk(self, progress: Progress) -> None:
+        try:
+            while self._to_do(progress):
+                reply = await self._make(progress)
+                if isinstance(reply.outcome, Failed):
+                    self._failed(progress, reply.outcome)
+                    return
+                self.planner.passed(progress, reply.outcome)
+            self._ended(progress, fresh=True)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._fatal(error)
+
+    async def _make(self, progress: Progress) -> Reply:
+        """The reply of the next stage; items that share a key share the work."""
+        key, number = progress.todo, progress.done
+        assert key is not None
+        known = self.recorder.known.get(key)
+        if known is not None and number not in self.planner.force:
+            return Reply(known)
+        shared = self._making.get(key)
+        if shared is not None:
+            return await asyncio.shield(shared)
+        shared = self._making[key] = asyncio.get_running_loop().create_future()
+        try:
+            reply = await self._stages.make(number, progress.item)
+            self._record(key, number, progress.item, reply)
+            shared.set_result(reply)
+            return reply
+        finally:
+            if not shared.done():
+                shared.cancel()
+            del self._making[key]
+            if self.recorder.error is not None:
+                self._fatal(self.recorder.error)
+
+    def _record(self, key: bytes, number: int, item: Utterance, reply: Reply) -> None:
+        keys = self.planner.keys[number]
+        settings = keys.settings(keys.stage.variant(item))
+        outcome = reply.outcome
+        if isinstance(outcome, Failed):
+            self.recorder.failure(key, settings, item.id, outcome.error, outcome.attempts)
+            return
+        status = DONE if isinstance(outcome, Done) else REJECTED
+        row = Result(status, outcome_of(outcome, reply.sizes), settings, keys.inputs(item), round(reply.seconds, 4))
+        self.recorder.result(key, outcome, row)
+        name = keys.stage.name
+        self.tally.made[name] = self.tally.made.get(name, 0) + 1
+        self.observer.stage_made(name, reply.seconds)
+
+    def _ended(self, progress: Progress, fresh: bool) -> None:
+        tally = self.tally
+        if not progress.finished:
+            tally.waiting += 1
+        elif isinstance(progress.rejected, tuple):
+            tally.rejected += 1
+        elif fresh:
+            tally.built += 1
+        else:
+            tally.cached += 1
+        if not progress.recorded:
+            self.recorder.walk(progress.item.id, progress.digest if progress.finished else b"", b"".join(progress.keys))
+        self._count(progress)
+        self.observer.item_finished(progress, fresh)
+
+    def _failed(self, progress: Progress, failed: Failed) -> None:
+        stage = self.planner.stages[progress.done].name
+        self.tally.failed.append((progress.item.id, stage, failed.error))
+        self.recorder.walk(progress.item.id, b"", b"".join(progress.keys))
+        self._count(progress)
+        self.observer.item_failed(progress, failed)
+        if self._fail_fast and len(self.tally.failed) > self._max_failures:
+            self.stop()
+
+    def _count(self, progress: Progress) -> None:
+        if self._fingerprint is not None:
+            self.tally.fingerprint = (self.tally.fingerprint + self._fingerprint(progress)) % 2**256
+
+    def _fatal(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+        self._stop.set()
+
+
+class _Stages:
+    """Gathers items of `cpu` stages into chunks for the executor, and bounds `io` stages."""
+
+    def __init__(self, stages: tuple[Stage, ...], executor: Executor, recorder: Recorder) -> None:
+        self._stages = stages
+        self._executor = executor
+        self._blobs = recorder.workspace.blobs
+        self._waiting: list[deque[tuple[Utterance, asyncio.Future[Reply]]]] = [deque() for _ in stages]
+        self._seconds = [0.02] * len(stages)
+        self._busy = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._bounds = [asyncio.Semaphore(IO_IN_FLIGHT) for _ in stages]
+        io = sum(stage.where == "io" for stage in stages)
+        self.in_flight = IN_FLIGHT_PER_SLOT * executor.slots + 2 * IO_IN_FLIGHT * io
+
+    async def make(self, number: int, item: Utterance) -> Reply:
+        stage = self._stages[number]
+        if stage.where == "io":
+            async with self._bounds[number]:
+                return await self._await(stage, item)
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[number].append((item, reply))
+        # Not at once: items that become ready in the same turn of the loop go out in one chunk.
+        asyncio.get_running_loop().call_soon(self._pump)
+        return await reply
+
+    async def _await(self, stage: Stage, item: Utterance) -> Reply:
+        start = time.perf_counter()
+        limit = stage.time_limit()
+        try:
+            outcome = stage.run(item, self._blobs.read)
+            if not isinstance(outcome, Done | Rejected | Failed):
+                async with asyncio.timeout(limit):
+                    outcome = await outcome
+        except TimeoutError:
+            return Reply(Failed(f"took longer than {limit:g} s, given up"), seconds=time.perf_counter() - start)
+        except Exception as error:
+            return Reply(failure(error), seconds=time.perf_counter() - start)
+        return stored(outcome, self._blobs, start)
+
+    def _pump(self) -> None:
+        while self._busy < self._executor.slots:
+            number = max(range(len(self._stages)), key=lambda n: len(self._waiting[n]) * self._seconds[n])
+            queue = self._waiting[number]
+            if not queue:
+                return
+            fair = math.ceil(len(queue) / self._executor.slots)
+            wanted = max(1, int(CHUNK_SECONDS / max(self._seconds[number], 1e-6)))
+            chunk = [queue.popleft() for _ in range(min(fair, wanted, LONGEST_CHUNK))]
+            self._busy += 1
+            task = asyncio.create_task(self._submit(number, chunk))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _submit(self, number: int, chunk: list[tuple[Utterance, asyncio.Future[Reply]]]) -> None:
+        try:
+            replies = await self._executor.submit(number, [item for item, _ in chunk])
+        except BaseException as error:
+            for _, reply in chunk:
+                if not reply.done():
+                    reply.set_exception(error) if not isinstance(error, asyncio.CancelledError) else reply.cancel()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return
+        finally:
+            self._busy -= 1
+        mean = sum(reply.seconds for reply in replies) / len(replies)
+        self._seconds[number] = 0.7 * self._seconds[number] + 0.3 * mean
+        for (_, waiting), made in zip(chunk, replies, strict=True):
+            if not waiting.done():
+                waiting.set_result(made)
+        self._pump()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._executor.close()
+        for stage in self._stages:
+            stage.close()
+
+
+async def _either(wanted: asyncio.Future[bool], stop: asyncio.Task[bool]) -> None:
+    if not wanted.done():
+        await asyncio.wait({wanted, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if not wanted.done():
+        wanted.cancel()
+
+
+@asynccontextmanager
+async def stopping_on(run: Run, signals: Iterable[int]) -> AsyncIterator[None]:
+    """Turn signals (Ctrl-C, SIGTERM) into `run.stop()` while inside."""
+    loop = asyncio.get_running_loop()
+    numbers = list(signals)
+    for number in numbers:
+        loop.add_signal_handler(number, run.stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

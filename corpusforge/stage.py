@@ -1,0 +1,87 @@
+"""The contract of a stage: one function from an item to an outcome, and everything its cache key needs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from corpusforge.items import Json, Outcome, Utterance
+
+ReadBlob = Callable[[str], bytes]
+"""Content of a blob by its sha256."""
+
+
+class StageConfig(BaseModel):
+    """Base of every stage's settings: frozen, and strict about unknown names.
+
+    A field that changes how fast but not what a stage makes is declared with
+    `Field(json_schema_extra={"semantic": False})` and stays out of the cache key.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def semantic(self) -> dict[str, Json]:
+        """The settings that decide the result, as JSON values."""
+        skipped = {
+            name
+            for name, info in type(self).model_fields.items()
+            if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("semantic") is False
+        }
+        return self.model_dump(mode="json", exclude=skipped)
+
+
+class Stage(ABC):
+    """Maps an item to an outcome. Never touches the store, the corpus folder or another item.
+
+    Class attributes:
+        name: As written in a recipe.
+        version: Raised by the author when the meaning of a result changes.
+        reads, writes: Names of the item's attributes and fields. What it reads is in its key; nothing else may
+            influence the result.
+        where: `cpu` runs in worker processes, `io` is awaited in the driver under bounded concurrency.
+        Config: The stage's settings.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    reads: ClassVar[tuple[str, ...]]
+    writes: ClassVar[tuple[str, ...]]
+    where: ClassVar[Literal["cpu", "io"]]
+    Config: ClassVar[type[StageConfig]]
+
+    def __init__(self, config: StageConfig) -> None:
+        self.config = config
+
+    def variant(self, item: Utterance) -> str:
+        """Which of the stage's settings apply to `item`; by default its language."""
+        return item.lang
+
+    def settings(self, variant: str) -> Mapping[str, Json]:
+        """The settings that decide the results of one variant: part of the key, and shown when they change.
+
+        Override it so that a setting of one language is not in the key of another, and to add what is not in the
+        recipe: engine, model and rule revisions.
+        """
+        return self.config.semantic()
+
+    def preflight(self, languages: frozenset[str]) -> None:
+        """Raise `MissingDependency` or `RecipeError` if this machine cannot run the stage for these languages.
+
+        Called in the driver before the first item, and only when there is something to do.
+        """
+        return None
+
+    def time_limit(self) -> float:
+        """Seconds after which an item is given up."""
+        return 300.0
+
+    @abstractmethod
+    def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome | Awaitable[Outcome]:
+        """Make the result of one item. `cpu` stages return it, `io` stages return an awaitable of it."""
+
+    def close(self) -> None:
+        """Release what the stage holds (worker processes, sessions)."""
+        return None

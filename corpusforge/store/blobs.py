@@ -1,0 +1,109 @@
+"""Content-addressed files: audio and raw answers, named by their sha256."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_counter = itertools.count()
+
+
+class Blobs:
+    """A folder of read-only files, `ab/abcdef…`, each named by the sha256 of its content.
+
+    Any number of processes may write at once: a file is written under a name of its own and renamed, so it is there
+    whole or not at all, and two writers of one content are harmless. Files are 0444 because a corpus folder may
+    hard-link them.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._prefix = f"{root}{os.sep}"
+        self._temporary = root / "tmp"
+
+    def path(self, sha256: str) -> str:
+        """Where the blob is, or would be."""
+        return f"{self._prefix}{sha256[:2]}{os.sep}{sha256}"
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes of a blob, None if it is not there. A stat, not a read: content is checked by `damaged`."""
+        try:
+            return os.stat(self.path(sha256)).st_size
+        except FileNotFoundError:
+            return None
+
+    def put(self, content: bytes) -> str:
+        """Store content and return its sha256. A blob that is there in full length is not written again.
+
+        Raises:
+            OSError: The disk is full or not writable; nothing is left behind.
+        """
+        sha256 = hashlib.sha256(content).hexdigest()
+        if self.size(sha256) == len(content):
+            return sha256
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        temporary = self._temporary / f"{os.getpid()}-{next(_counter)}"
+        try:
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+            with open(handle, "wb") as file:
+                file.write(content)
+            target = self.path(sha256)
+            try:
+                os.rename(temporary, target)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                os.rename(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        return sha256
+
+    def read(self, sha256: str) -> bytes:
+        """Content of a blob.
+
+        Raises:
+            FileNotFoundError: No such blob.
+        """
+        with open(self.path(sha256), "rb") as file:
+            return file.read()
+
+    def damaged(self, sha256: str) -> bool:
+        """Whether a blob is missing or its content no longer has the hash in its name."""
+        try:
+            with open(self.path(sha256), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() != sha256
+        except FileNotFoundError:
+            return True
+
+    def remove(self, sha256: str) -> int:
+        """Remove a blob; the bytes it took (0 if it was not there)."""
+        size = self.size(sha256)
+        if size is None:
+            return 0
+        os.unlink(self.path(sha256))
+        return size
+
+    def __iter__(self) -> Iterator[str]:
+        """Every blob's sha256, folder by folder."""
+        for shard in sorted(self._shards()):
+            with os.scandir(shard) as entries:
+                yield from sorted(entry.name for entry in entries if len(entry.name) == 64)
+
+    def _shards(self) -> list[str]:
+        try:
+            with os.scandir(self.root) as entries:
+                return [entry.path for entry in entries if len(entry.name) == 2]
+        except FileNotFoundError:
+            return []
+
+    def clear_temporary(self) -> None:
+        """Remove what killed processes left half-written. Only while holding the workspace's lock."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._temporary) as entries:
+            for entry in list(entries):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)

@@ -1,0 +1,307 @@
+"""The index: what is known of every key, and which keys each item of each corpus went through last time.
+
+One SQLite file in WAL mode. The driver alone writes it; any process may read it meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from corpusforge.errors import WorkspaceError
+from corpusforge.items import Json
+
+INDEX_VERSION = 1
+DONE, REJECTED = 0, 1
+_MANY = 400  # values in one IN (…) list
+
+_SCHEMA = """
+CREATE TABLE settings (id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE);
+CREATE TABLE results (key BLOB PRIMARY KEY, status INTEGER NOT NULL, outcome TEXT NOT NULL,
+                      settings INTEGER NOT NULL, inputs TEXT NOT NULL, seconds REAL NOT NULL);
+CREATE TABLE failures (key BLOB PRIMARY KEY, settings INTEGER NOT NULL, item TEXT NOT NULL,
+                       error TEXT NOT NULL, attempts INTEGER NOT NULL);
+CREATE TABLE corpora (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, complete INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE walks (corpus INTEGER NOT NULL, item TEXT NOT NULL, digest BLOB NOT NULL, keys BLOB NOT NULL,
+                    PRIMARY KEY (corpus, item)) WITHOUT ROWID;
+"""
+
+
+class IndexDamaged(Exception):
+    """The index cannot be read. The workspace rebuilds it from the journal."""
+
+
+class Result(NamedTuple):
+    """What is stored under a key.
+
+    Attributes:
+        status: DONE or REJECTED.
+        outcome: JSON: `{"fields": {...}, "blobs": {field: bytes}}`, or `{"reason": ..., "details": {...}}`.
+        settings: JSON of stage, version and settings that made it.
+        inputs: JSON of the input values, long ones as digests.
+        seconds: What making it took.
+    """
+
+    status: int
+    outcome: str
+    settings: str
+    inputs: str
+    seconds: float
+
+
+class Failure(NamedTuple):
+    """The last failed attempt at a key."""
+
+    item: str
+    stage: str
+    error: str
+    attempts: int
+
+
+class Index:
+    """An open index. Opening one costs about a millisecond, whatever its size."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._settings_ids: dict[str, int] = {}
+        with translated(path):
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._create()
+            elif version != INDEX_VERSION:
+                self._db.close()
+                raise IndexDamaged(f"it has version {version}, this program reads version {INDEX_VERSION}")
+
+    def _create(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        with self.transaction():
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={INDEX_VERSION}")
+
+    def close(self) -> None:
+        """Close the connection; the write-ahead log is folded in."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside are stored together or not at all."""
+        with translated(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    # Results
+
+    def outcomes(self, keys: Sequence[bytes]) -> dict[bytes, tuple[int, str]]:
+        """Status and outcome of those of `keys` that have a result."""
+        found: dict[bytes, tuple[int, str]] = {}
+        with translated(self.path):
+            for some in _portions(keys):
+                marks = ",".join("?" * len(some))
+                query = f"SELECT key, status, outcome FROM results WHERE key IN ({marks})"
+                for key, status, outcome in self._db.execute(query, some):
+                    found[key] = (status, outcome)
+        return found
+
+    def result(self, key: bytes) -> Result | None:
+        """Everything known of one key."""
+        with translated(self.path):
+            row = self._db.execute(
+                "SELECT status, outcome, json, inputs, seconds FROM results JOIN settings ON settings = id WHERE key=?",
+                (key,),
+            ).fetchone()
+        return Result(*row) if row else None
+
+    def put_results(self, rows: Iterable[tuple[bytes, Result]]) -> None:
+        """Store results, and forget failures of the same keys. Inside a transaction."""
+        rows = list(rows)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO results VALUES (?,?,?,?,?,?)",
+            [(key, r.status, r.outcome, self._settings_id(r.settings), r.inputs, r.seconds) for key, r in rows],
+        )
+        self._db.executemany("DELETE FROM failures WHERE key=?", [(key,) for key, _ in rows])
+
+    def drop_results(self, keys: Iterable[bytes]) -> None:
+        """Forget results: a later build makes them again. Inside a transaction."""
+        self._db.executemany("DELETE FROM results WHERE key=?", [(key,) for key in keys])
+
+    def all_results(self) -> Iterator[tuple[bytes, Result]]:
+        """Every key and its result, in no particular order."""
+        with translated(self.path):
+            rows = self._db.execute(
+                "SELECT key, status, outcome, json, inputs, seconds FROM results JOIN settings ON settings = id"
+            )
+            for key, *rest in rows:
+                yield key, Result(*rest)
+
+    def mean_seconds(self) -> dict[str, float]:
+        """Mean time of an item by settings document, for estimates."""
+        with translated(self.path):
+            return dict(
+                self._db.execute(
+                    "SELECT json, avg(seconds) FROM results JOIN settings ON settings = id GROUP BY settings"
+                )
+            )
+
+    def _settings_id(self, document: str) -> int:
+        known = self._settings_ids.get(document)
+        if known is None:
+            self._db.execute("INSERT OR IGNORE INTO settings (json) VALUES (?)", (document,))
+            (known,) = self._db.execute("SELECT id FROM settings WHERE json=?", (document,)).fetchone()
+            self._settings_ids[document] = known
+        return int(known)
+
+    # Failures
+
+    def failures(self, keys: Sequence[bytes]) -> dict[bytes, Failure]:
+        """The last failure of those of `keys` that have one."""
+        found: dict[bytes, Failure] = {}
+        with translated(self.path):
+            for some in _portions(keys):
+                marks = ",".join("?" * len(some))
+                query = (
+                    "SELECT key, item, json, error, attempts FROM failures JOIN settings ON settings = id "
+                    f"WHERE key IN ({marks})"
+                )
+                for key, item, settings, error, attempts in self._db.execute(query, some):
+                    found[key] = Failure(item, json.loads(settings)["stage"], error, attempts)
+        return found
+
+    def put_failures(self, rows: Iterable[tuple[bytes, str, str, str, int]]) -> None:
+        """Store (key, settings, item, error, attempts); attempts add up over builds. Inside a transaction."""
+        for key, settings, item, error, attempts in rows:
+            self._db.execute(
+                "INSERT INTO failures VALUES (?,?,?,?,?) ON CONFLICT(key) DO UPDATE SET "
+                "error=excluded.error, item=excluded.item, attempts=attempts+excluded.attempts",
+                (key, self._settings_id(settings), item, error, attempts),
+            )
+
+    # Corpora, and the keys that their items went through
+
+    def corpus_id(self, name: str) -> int | None:
+        """The number of a corpus in this index, None if it was never built here."""
+        with translated(self.path):
+            row = self._db.execute("SELECT id FROM corpora WHERE name=?", (name,)).fetchone()
+        return int(row[0]) if row else None
+
+    def add_corpus(self, name: str) -> int:
+        """The number of a corpus, made if it is new. Inside a transaction."""
+        self._db.execute("INSERT OR IGNORE INTO corpora (name) VALUES (?)", (name,))
+        (number,) = self._db.execute("SELECT id FROM corpora WHERE name=?", (name,)).fetchone()
+        return int(number)
+
+    def corpora(self) -> list[tuple[int, str, bool]]:
+        """(number, name, whether its walks are complete) of every corpus."""
+        with translated(self.path):
+            rows = self._db.execute("SELECT id, name, complete FROM corpora ORDER BY name").fetchall()
+        return [(number, name, bool(complete)) for number, name, complete in rows]
+
+    def set_complete(self, corpus: int) -> None:
+        """Note that every item of the corpus has its walk recorded. Inside a transaction."""
+        self._db.execute("UPDATE corpora SET complete=1 WHERE id=?", (corpus,))
+
+    def drop_corpus(self, corpus: int) -> None:
+        """Forget a corpus and its walks; results stay until `gc`. Inside a transaction."""
+        self._db.execute("DELETE FROM walks WHERE corpus=?", (corpus,))
+        self._db.execute("DELETE FROM corpora WHERE id=?", (corpus,))
+
+    def walks(self, corpus: int, items: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
+        """Digest and concatenated keys of the last walk of those of `items` that have one."""
+        found: dict[str, tuple[bytes, bytes]] = {}
+        with translated(self.path):
+            for some in _portions(items):
+                marks = ",".join("?" * len(some))
+                query = f"SELECT item, digest, keys FROM walks WHERE corpus=? AND item IN ({marks})"
+                for item, digest, keys in self._db.execute(query, (corpus, *some)):
+                    found[item] = (digest, keys)
+        return found
+
+    def put_walks(self, corpus: int, rows: Iterable[tuple[str, bytes, bytes]]) -> None:
+        """Store (item, digest, keys). Inside a transaction."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO walks VALUES (?,?,?,?)",
+            [(corpus, item, digest, keys) for item, digest, keys in rows],
+        )
+
+    def count_walks(self, corpus: int) -> int:
+        """How many items of a corpus have a walk."""
+        with translated(self.path):
+            (count,) = self._db.execute("SELECT count(*) FROM walks WHERE corpus=?", (corpus,)).fetchone()
+        return int(count)
+
+    def walk_items(self, corpus: int) -> Iterator[str]:
+        """The ids of a corpus's items."""
+        with translated(self.path):
+            for (item,) in self._db.execute("SELECT item FROM walks WHERE corpus=?", (corpus,)):
+                yield item
+
+    def drop_walks(self, corpus: int, items: Iterable[str]) -> None:
+        """Forget items that a corpus no longer has. Inside a transaction."""
+        self._db.executemany("DELETE FROM walks WHERE corpus=? AND item=?", [(corpus, item) for item in items])
+
+    def walked_keys(self, corpora: Sequence[int]) -> Iterator[bytes]:
+        """Every key that an item of these corpora went through, with repetitions."""
+        with translated(self.path):
+            for corpus in corpora:
+                for (keys,) in self._db.execute("SELECT keys FROM walks WHERE corpus=?", (corpus,)):
+                    for start in range(0, len(keys), 32):
+                        yield keys[start : start + 32]
+
+    def drop_failures(self) -> None:
+        """Forget every failure. Inside a transaction."""
+        self._db.execute("DELETE FROM failures")
+
+    def compact(self) -> None:
+        """Give the space of dropped rows back to the disk, and drop settings that nothing uses."""
+        with self.transaction():
+            self._db.execute(
+                "DELETE FROM settings WHERE id NOT IN "
+                "(SELECT settings FROM results UNION SELECT settings FROM failures)"
+            )
+        self._settings_ids.clear()
+        with translated(self.path):
+            self._db.execute("VACUUM")
+
+    def sound(self) -> bool:
+        """SQLite's own check of the whole file."""
+        try:
+            with translated(self.path):
+                return bool(self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+        except IndexDamaged:
+            return False
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours: a damaged file, a full or read-only disk, a lock held too long."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        words = str(error)
+        if "malformed" in words or "no such table" in words or "no such column" in words:
+            raise IndexDamaged(words) from error
+        mend = {
+            "full": "free some space and run the same command again: what is done is kept",
+            "readonly": "make the folder writable, or name another with --workspace",
+            "locked": "another process holds the index: wait for it to end",
+        }
+        advice = next((mended for word, mended in mend.items() if word in words), "check the disk and the folder")
+        raise WorkspaceError(f"{path}: {words}: {advice}") from error
+    except sqlite3.DatabaseError as error:
+        raise IndexDamaged(str(error)) from error
+
+
+def _portions(values: Sequence[Json]) -> Iterator[list[Json]]:
+    for start in range(0, len(values), _MANY):
+        yield list(values[start : start + _MANY])

@@ -1,0 +1,103 @@
+"""Cache keys: what a result depends on, as canonical JSON under sha256.
+
+A key is made of the key schema, the stage's name and version, the settings that apply to the item, and the values of
+the fields that the stage reads (blobs by their hash). Never of position, order, path, time or worker count, and
+never of pickled bytes: the same inputs give the same key on any machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+from corpusforge.items import Json, Utterance
+from corpusforge.stage import Stage
+
+KEY_SCHEMA = 1
+LONGEST_SHOWN = 40
+"""Input values up to this many characters are kept as they are for `why`; longer ones as a digest."""
+
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def canonical(value: Json) -> str:
+    """JSON with sorted keys, no spaces and ASCII only: equal values give equal text.
+
+    Raises:
+        ValueError: NaN or infinity, which JSON cannot hold.
+    """
+    return _encode(value)
+
+
+class StageKeys:
+    """Makes the keys of one stage, with everything but the item's own values serialised once a variant."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._reads = tuple(sorted(stage.reads))
+        self._tails: dict[str, bytes] = {}
+
+    def settings(self, variant: str) -> str:
+        """Canonical JSON of all that decides a variant's results besides the item: what `why` compares."""
+        return _settings_document(self.stage.name, self.stage.version, canonical(dict(self.stage.settings(variant))))
+
+    def tail(self, item: Utterance) -> bytes:
+        """The part of the key document that all items of this item's variant share."""
+        variant = self.stage.variant(item)
+        tail = self._tails.get(variant)
+        if tail is None:
+            tail = f',"schema":{KEY_SCHEMA},{self.settings(variant)[1:]}'.encode("ascii")
+            self._tails[variant] = tail
+        return tail
+
+    def key(self, item: Utterance) -> bytes:
+        """The key of `item` at this stage: 32 bytes."""
+        inputs = {name: item.value(name) for name in self._reads}
+        return hashlib.sha256(b'{"inputs":' + _encode(inputs).encode("ascii") + self.tail(item)).digest()
+
+    def inputs(self, item: Utterance) -> str:
+        """The values that went into the key, as JSON short enough to keep: long ones become digests."""
+        return _encode({name: _shown(item.value(name)) for name in self._reads})
+
+
+@lru_cache(maxsize=4096)
+def _settings_document(name: str, version: int, settings: str) -> str:
+    return f'{{"settings":{settings},"stage":{_encode(name)},"version":{version}}}'
+
+
+def _shown(value: Json) -> Json:
+    text = value if isinstance(value, str) else _encode(value)
+    if len(text) <= LONGEST_SHOWN:
+        return value
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def seed_of(key: bytes) -> int:
+    """A random seed for whatever is drawn while this result is made: the key's first 8 bytes."""
+    return int.from_bytes(key[:8], "big")
+
+
+def digest(*parts: str | bytes) -> bytes:
+    """sha256 over parts, each preceded by its length, so that no two lists of parts collide."""
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        whole.update(len(data).to_bytes(8, "big"))
+        whole.update(data)
+    return whole.digest()
+
+
+def changes(old: Mapping[str, Json], new: Mapping[str, Json], prefix: str = "") -> list[tuple[str, Json, Json]]:
+    """What differs between two settings, as (dotted name, old value, new value); None where one has no such name."""
+    found: list[tuple[str, Json, Json]] = []
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += changes(before, after, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, before, after))
+    return found

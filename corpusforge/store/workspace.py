@@ -1,0 +1,276 @@
+"""A workspace: the folder `.corpusforge` that holds the store, and the lock that one build at a time holds."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpusforge.errors import WorkspaceError
+from corpusforge.store.blobs import Blobs
+from corpusforge.store.index import DONE, Index, IndexDamaged, Result
+from corpusforge.store.journal import Journal
+
+FOLDER = ".corpusforge"
+
+
+class WorkspaceBusy(WorkspaceError):
+    """Another process holds the workspace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What `gc` dropped, and what it kept."""
+
+    results: int
+    blobs: int
+    bytes: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What `verify` found: blobs checked, damaged ones (now misses), and whether the index had to be rebuilt."""
+
+    blobs: int
+    damaged: tuple[str, ...]
+    dropped: int
+    rebuilt: str | None
+
+
+class Workspace:
+    """The store of one folder: blobs, index and journal.
+
+    A damaged index is moved aside and rebuilt from the journal when it is opened, or by `rebuild` when the damage
+    shows later; `rebuilt` then says why.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the workspace in `folder`, and make it if it is new.
+
+        Raises:
+            WorkspaceError: The folder cannot be written.
+        """
+        self.folder = folder
+        self.root = folder / FOLDER
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.root, os.W_OK | os.X_OK):
+                raise PermissionError(13, "Permission denied")
+        except OSError as error:
+            raise WorkspaceError(
+                f"cannot write the workspace {self.root}: {error.strerror}. Make the folder writable, or name another "
+                "with --workspace DIR"
+            ) from error
+        self.blobs = Blobs(self.root / "blobs")
+        self.journal = Journal(self.root / "results.jsonl")
+        self.rebuilt: str | None = None
+        self._index: Index | None = None
+
+    @property
+    def index(self) -> Index:
+        """The open index."""
+        if self._index is None:
+            path = self.root / "index.sqlite"
+            lost = not path.exists() and self.journal.path.exists()
+            try:
+                self._index = Index(path)
+            except IndexDamaged as damage:
+                self.rebuild(str(damage))
+            if lost:
+                self.rebuild("index.sqlite is missing")
+        assert self._index is not None
+        return self._index
+
+    def rebuild(self, why: str) -> None:
+        """Move the index aside and make it again from the journal and the blobs that are there."""
+        self.rebuilt = why
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+        path = self.root / "index.sqlite"
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, self.root / "index.damaged.sqlite")
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{path}{suffix}")
+        self._index = index = Index(path)
+        rows: list[tuple[bytes, Result]] = []
+        for entry in self.journal.read():
+            if isinstance(entry, str):
+                with index.transaction():
+                    index.add_corpus(entry)
+                continue
+            if self._has_blobs(entry[1]):
+                rows.append(entry)
+            if len(rows) >= 5000:
+                with index.transaction():
+                    index.put_results(rows)
+                rows = []
+        with index.transaction():
+            index.put_results(rows)
+
+    def _has_blobs(self, result: Result) -> bool:
+        return all(self.blobs.size(sha256) == size for sha256, size in blobs_of(result).items())
+
+    def close(self) -> None:
+        """Close index and journal."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+        self.journal.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # The lock
+
+    @contextmanager
+    def locked(self, purpose: str, wait: float = 0.0, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Hold the workspace. The operating system lets go of the lock when its holder dies, however it dies.
+
+        Args:
+            purpose: Shown to whoever finds the lock taken: `build flores200`.
+            wait: Seconds to wait for another holder.
+            waiting: Told once who holds it, before waiting.
+
+        Raises:
+            WorkspaceBusy: It is still held; the message says by whom and since when.
+        """
+        handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._take(handle, wait, waiting)
+            try:
+                holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": time.time()}
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, json.dumps(holder).encode(), 0)
+            except OSError as error:
+                raise WorkspaceError(f"cannot write {self.root / 'lock'}: {error.strerror}. {mend(error)}") from error
+            self.blobs.clear_temporary()
+            yield
+        finally:
+            os.close(handle)
+
+    def _take(self, handle: int, wait: float, waiting: Callable[[str], None] | None) -> None:
+        end = time.monotonic() + wait
+        told = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                who = _holder(os.pread(handle, 4096, 0))
+                if time.monotonic() >= end:
+                    raise WorkspaceBusy(
+                        f"the workspace {self.folder} is held by {who}. Wait until it ends, wait here with --wait "
+                        "SECONDS, or build in another folder with --workspace DIR"
+                    ) from None
+                if not told and waiting is not None:
+                    waiting(who)
+                    told = True
+                time.sleep(0.1)
+
+    # Housekeeping
+
+    def collect(self, live: Callable[[str], bool], dry_run: bool = False) -> Collected:
+        """Drop every result that no live corpus went through, and every blob that no result names.
+
+        Args:
+            live: Whether the corpus of this name is still wanted.
+            dry_run: Only count.
+
+        Raises:
+            WorkspaceError: A live corpus has not been built through since the index was rebuilt, so that what it
+                needs is not known.
+        """
+        known = self.index.corpora()
+        unknown = [name for _, name, complete in known if live(name) and not complete]
+        if unknown:
+            raise WorkspaceError(
+                f"what corpus '{unknown[0]}' needs is not fully known (its last build did not end): "
+                f"run `corpusforge build {unknown[0]}` first, or delete its folder in manifests/"
+            )
+        wanted = set(self.index.walked_keys([number for number, name, _ in known if live(name)]))
+        dropped: list[bytes] = []
+        named: set[str] = set()
+        for key, result in self.index.all_results():
+            if key in wanted:
+                named.update(blobs_of(result))
+            else:
+                dropped.append(key)
+        loose = [sha256 for sha256 in self.blobs if sha256 not in named]
+        freed = sum(self.blobs.size(sha256) or 0 for sha256 in loose)
+        if not dry_run:
+            # The index forgets first: a kill in between leaves blobs that the next gc drops, never dangling results.
+            with self.index.transaction():
+                self.index.drop_results(dropped)
+                self.index.drop_failures()
+                for number, name, _ in known:
+                    if not live(name):
+                        self.index.drop_corpus(number)
+            self.journal.rewrite(self.index.all_results(), [name for _, name, _ in self.index.corpora()])
+            for sha256 in loose:
+                self.blobs.remove(sha256)
+            self.index.compact()
+        return Collected(len(dropped), len(loose), freed, len(wanted))
+
+    def verify(self, progress: Callable[[int], None] | None = None) -> Verified:
+        """Read every blob again; a damaged one is removed and its results are dropped, so the next build makes them."""
+        if not self.index.sound():
+            self.rebuild("SQLite found it damaged")
+        damaged: set[str] = set()
+        count = 0
+        for count, sha256 in enumerate(self.blobs, start=1):
+            if self.blobs.damaged(sha256):
+                damaged.add(sha256)
+            if progress is not None:
+                progress(count)
+        lost = [
+            key
+            for key, result in self.index.all_results()
+            if damaged.intersection(blobs_of(result)) or not self._has_blobs(result)
+        ]
+        with self.index.transaction():
+            self.index.drop_results(lost)
+        self.journal.rewrite(self.index.all_results(), [name for _, name, _ in self.index.corpora()])
+        for sha256 in damaged:
+            self.blobs.remove(sha256)
+        return Verified(count, tuple(sorted(damaged)), len(lost), self.rebuilt)
+
+
+def blobs_of(result: Result) -> dict[str, int]:
+    """The blobs that a result names, with their sizes in bytes."""
+    if result.status != DONE:
+        return {}
+    outcome = json.loads(result.outcome)
+    return {outcome["fields"][name]: size for name, size in outcome["blobs"].items()}
+
+
+def mend(error: OSError) -> str:
+    """What a user can do about a disk that refuses."""
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space and run the same command again: what is done is kept"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "Make the folder writable, or name another with --workspace DIR"
+    return "Check the disk, then run the same command again: what is done is kept"
+
+
+def _holder(content: bytes) -> str:
+    try:
+        holder = json.loads(content)
+        since = time.strftime("%H:%M:%S", time.localtime(holder["since"]))
+        return f"process {holder['pid']} on {holder['host']} ({holder['purpose']}, since {since})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
