@@ -78,6 +78,10 @@ class Stage(ABC):
         """Seconds after which an item is given up."""
         return 300.0
 
+    def estimate(self, item: Utterance) -> Mapping[str, float]:
+        """What running this item will use, for `build --dry-run`: characters, requests, tokens. Adds up over items."""
+        return {}
+
     @abstractmethod
     def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome | Awaitable[Outcome]:
         """Make the result of one item. `cpu` stages return it, `io` stages return an awaitable of it."""

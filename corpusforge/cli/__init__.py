@@ -1,0 +1,92 @@
+"""The command line. One file a verb; a verb is imported when it is used, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+VERBS: dict[str, tuple[str, str]] = {
+    "build": ("corpusforge.cli.build:build_command", "Build a corpus: text in, speech and a manifest out."),
+    "completion": ("corpusforge.cli.completion:completion_command", "Print the completion script of a shell."),
+    "doctor": ("corpusforge.cli.doctor:doctor_command", "Say what works on this machine, and how to get the rest."),
+    "engines": ("corpusforge.cli.engines:engines_command", "List the speech engines, and whether they work here."),
+    "gc": ("corpusforge.cli.store:gc_command", "Delete what no corpus of the workspace needs any more."),
+    "new": ("corpusforge.cli.recipes:new_command", "Write a commented recipe to start from."),
+    "recipe-schema": ("corpusforge.cli.recipes:recipe_schema_command", "Print the JSON Schema of a recipe."),
+    "recipes": ("corpusforge.cli.recipes:recipes_command", "List the recipes that ship and those in ./recipes."),
+    "stats": ("corpusforge.cli.stats:stats_command", "Print the tables of a built corpus."),
+    "status": ("corpusforge.cli.status:status_command", "Say what is built, what is missing and what failed."),
+    "verify": ("corpusforge.cli.store:verify_command", "Check every stored file against its hash."),
+    "why": ("corpusforge.cli.why:why_command", "Say why each stage of an item would run, or not."),
+}
+"""Verb: where it is, and its line in `corpusforge --help`. A test holds the line equal to the command's own."""
+
+EPILOG = """\b
+Exit status:
+  0    done
+  1    the build ended, but more items failed than --max-failures allows
+  2    wrong usage, or a recipe that does not fit
+  3    source text missing or damaged
+  4    workspace busy, full, damaged or not writable
+  5    an engine or extra is not installed
+  6    a corpus folder is missing or damaged
+  130  stopped by Ctrl-C (143: by SIGTERM); what is done is kept"""
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, _, attribute = VERBS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from corpusforge.errors import nearest
+
+            ctx.fail(f"no such command '{args[0]}': {nearest(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="corpusforge", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Build synthetic speech-text corpora for languages that have too little data.
+
+    Start with `corpusforge build flores200 --sample`.
+    """
+
+
+def main() -> None:
+    """Run the command line; errors that a user can cause end in one message and an exit status, no traceback."""
+    from corpusforge.errors import CorpusforgeError
+
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except CorpusforgeError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; the interpreter must not complain while it exits
+        sys.exit(141)

@@ -33,6 +33,7 @@ class Progress:
         recorded: Whether the index holds exactly this walk.
         digest: Of everything the walk depends on; stored with it.
         before: The keys of this item's last walk, for reasons.
+        outcomes: The stored outcomes it was moved on with, as JSON; what a stage has just made is not among them.
     """
 
     item: Utterance
@@ -43,6 +44,7 @@ class Progress:
     todo: bytes | None = None
     recorded: bool = False
     before: bytes | None = None
+    outcomes: list[str] = field(default_factory=list)
 
     @property
     def finished(self) -> bool:
@@ -119,7 +121,7 @@ class Planner:
             for key in keys:
                 if not self._take(progress, key, outcomes.get(key)):
                     progress.item = Utterance(*(getattr(progress.item, name) for name in _OWN))
-                    progress.done, progress.keys, progress.rejected = 0, [], None
+                    progress.done, progress.keys, progress.outcomes, progress.rejected = 0, [], [], None
                     broken.append(progress)
                     break
             else:
@@ -158,6 +160,7 @@ class Planner:
             stage = self.stages[progress.done].name
             progress.rejected = (stage, Rejected(outcome["reason"], outcome["details"]))
         progress.keys.append(key)
+        progress.outcomes.append(text)
         progress.done += 1
         return True
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from corpusforge.errors import WorkspaceError
-from corpusforge.items import Done, Rejected
-from corpusforge.store.index import Result
+from corpusforge.items import Done, Failed, Rejected
+from corpusforge.store.index import Failure, Result
 from corpusforge.store.workspace import Workspace, mend
 
 FLUSH_SECONDS = 0.4
@@ -26,7 +26,7 @@ class Recorder:
         self.error: WorkspaceError | None = None
         self._results: list[tuple[bytes, Result]] = []
         self._walks: list[tuple[str, bytes, bytes]] = []
-        self._failures: list[tuple[bytes, str, str, str, int]] = []
+        self._failures: list[tuple[bytes, Failure]] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def result(self, key: bytes, outcome: Done | Rejected, row: Result) -> None:
@@ -35,9 +35,9 @@ class Recorder:
         self._results.append((key, row))
         self._schedule()
 
-    def failure(self, key: bytes, settings: str, item: str, error: str, attempts: int) -> None:
+    def failure(self, key: bytes, item: str, settings: str, failed: Failed) -> None:
         """Keep a failure for `status`."""
-        self._failures.append((key, settings, item, error, attempts))
+        self._failures.append((key, Failure(self.corpus, item, settings, failed.error, failed.attempts)))
         self._schedule()
 
     def walk(self, item: str, digest: bytes, keys: bytes) -> None:
@@ -75,7 +75,7 @@ class Recorder:
         index = self.workspace.index
         with index.transaction():
             index.put_results(self._results)
-            index.put_failures(self._failures)
             index.put_walks(self.corpus, self._walks)
+            index.put_failures(self._failures)
         self._results, self._walks, self._failures = [], [], []
         self.known.clear()

@@ -59,6 +59,7 @@ class Tally:
         made: Results made, by stage.
         fingerprint: Of every item and the results it went through, in whatever order they ended.
         stopped: The run was asked to stop.
+        signal: By this signal.
     """
 
     items: int = 0
@@ -70,6 +71,7 @@ class Tally:
     made: dict[str, int] = field(default_factory=dict)
     fingerprint: int = 0
     stopped: bool = False
+    signal: int | None = None
 
 
 class Run:
@@ -113,9 +115,10 @@ class Run:
         self._stop = asyncio.Event()
         self._error: BaseException | None = None
 
-    def stop(self) -> None:
+    def stop(self, signal: int | None = None) -> None:
         """Start nothing new and end soon. What is finished is kept."""
         self.tally.stopped = True
+        self.tally.signal = signal
         self._stop.set()
 
     async def run(self, items: Iterable[Utterance]) -> Tally:
@@ -211,7 +214,7 @@ class Run:
         settings = keys.settings(keys.stage.variant(item))
         outcome = reply.outcome
         if isinstance(outcome, Failed):
-            self.recorder.failure(key, settings, item.id, outcome.error, outcome.attempts)
+            self.recorder.failure(key, item.id, settings, outcome)
             return
         status = DONE if isinstance(outcome, Done) else REJECTED
         row = Result(status, outcome_of(outcome, reply.sizes), settings, keys.inputs(item), round(reply.seconds, 4))
@@ -349,7 +352,7 @@ async def stopping_on(run: Run, signals: Iterable[int]) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     numbers = list(signals)
     for number in numbers:
-        loop.add_signal_handler(number, run.stop)
+        loop.add_signal_handler(number, run.stop, number)
     try:
         yield
     finally:

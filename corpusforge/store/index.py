@@ -23,12 +23,15 @@ _SCHEMA = """
 CREATE TABLE settings (id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE);
 CREATE TABLE results (key BLOB PRIMARY KEY, status INTEGER NOT NULL, outcome TEXT NOT NULL,
                       settings INTEGER NOT NULL, inputs TEXT NOT NULL, seconds REAL NOT NULL);
-CREATE TABLE failures (key BLOB PRIMARY KEY, settings INTEGER NOT NULL, item TEXT NOT NULL,
-                       error TEXT NOT NULL, attempts INTEGER NOT NULL);
-CREATE TABLE corpora (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, complete INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE failures (key BLOB PRIMARY KEY, corpus INTEGER NOT NULL, item TEXT NOT NULL,
+                       settings INTEGER NOT NULL, error TEXT NOT NULL, attempts INTEGER NOT NULL);
+CREATE TABLE corpora (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, folder TEXT NOT NULL,
+                      complete INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE walks (corpus INTEGER NOT NULL, item TEXT NOT NULL, digest BLOB NOT NULL, keys BLOB NOT NULL,
                     PRIMARY KEY (corpus, item)) WITHOUT ROWID;
 """
+
+_FAILURES = "SELECT key, corpus, item, json, error, attempts FROM failures JOIN settings ON settings = id"
 
 
 class IndexDamaged(Exception):
@@ -54,12 +57,34 @@ class Result(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """The last failed attempt at a key."""
+    """The last failed attempt at a key; `settings` as in `Result`."""
 
+    corpus: int
     item: str
-    stage: str
+    settings: str
     error: str
     attempts: int
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage that failed."""
+        return str(json.loads(self.settings)["stage"])
+
+
+class KnownCorpus(NamedTuple):
+    """A corpus that was built in this workspace.
+
+    Attributes:
+        number: In this index.
+        name: Of its recipe.
+        folder: Relative to the workspace where it lies inside, else absolute.
+        complete: Whether every item of it has its walk recorded.
+    """
+
+    number: int
+    name: str
+    folder: str
+    complete: bool
 
 
 class Index:
@@ -170,22 +195,22 @@ class Index:
         with translated(self.path):
             for some in _portions(keys):
                 marks = ",".join("?" * len(some))
-                query = (
-                    "SELECT key, item, json, error, attempts FROM failures JOIN settings ON settings = id "
-                    f"WHERE key IN ({marks})"
-                )
-                for key, item, settings, error, attempts in self._db.execute(query, some):
-                    found[key] = Failure(item, json.loads(settings)["stage"], error, attempts)
+                for key, *rest in self._db.execute(f"{_FAILURES} WHERE key IN ({marks})", some):
+                    found[key] = Failure(*rest)
         return found
 
-    def put_failures(self, rows: Iterable[tuple[bytes, str, str, str, int]]) -> None:
-        """Store (key, settings, item, error, attempts); attempts add up over builds. Inside a transaction."""
-        for key, settings, item, error, attempts in rows:
-            self._db.execute(
-                "INSERT INTO failures VALUES (?,?,?,?,?) ON CONFLICT(key) DO UPDATE SET "
-                "error=excluded.error, item=excluded.item, attempts=attempts+excluded.attempts",
-                (key, self._settings_id(settings), item, error, attempts),
-            )
+    def all_failures(self) -> list[Failure]:
+        """Every failure that no later build has mended, by item."""
+        with translated(self.path):
+            return [Failure(*rest) for _, *rest in self._db.execute(f"{_FAILURES} ORDER BY corpus, item")]
+
+    def put_failures(self, rows: Iterable[tuple[bytes, Failure]]) -> None:
+        """Store failures; attempts add up over builds. Inside a transaction."""
+        self._db.executemany(
+            "INSERT INTO failures VALUES (?,?,?,?,?,?) ON CONFLICT(key) DO UPDATE SET corpus=excluded.corpus, "
+            "item=excluded.item, error=excluded.error, attempts=attempts+excluded.attempts",
+            [(key, f.corpus, f.item, self._settings_id(f.settings), f.error, f.attempts) for key, f in rows],
+        )
 
     # Corpora, and the keys that their items went through
 
@@ -195,17 +220,20 @@ class Index:
             row = self._db.execute("SELECT id FROM corpora WHERE name=?", (name,)).fetchone()
         return int(row[0]) if row else None
 
-    def add_corpus(self, name: str) -> int:
-        """The number of a corpus, made if it is new. Inside a transaction."""
-        self._db.execute("INSERT OR IGNORE INTO corpora (name) VALUES (?)", (name,))
+    def add_corpus(self, name: str, folder: str) -> int:
+        """The number of a corpus, made if it is new; its folder is noted. Inside a transaction."""
+        self._db.execute(
+            "INSERT INTO corpora (name, folder) VALUES (?,?) ON CONFLICT(name) DO UPDATE SET folder=excluded.folder",
+            (name, folder),
+        )
         (number,) = self._db.execute("SELECT id FROM corpora WHERE name=?", (name,)).fetchone()
         return int(number)
 
-    def corpora(self) -> list[tuple[int, str, bool]]:
-        """(number, name, whether its walks are complete) of every corpus."""
+    def corpora(self) -> list[KnownCorpus]:
+        """Every corpus, by name."""
         with translated(self.path):
-            rows = self._db.execute("SELECT id, name, complete FROM corpora ORDER BY name").fetchall()
-        return [(number, name, bool(complete)) for number, name, complete in rows]
+            rows = self._db.execute("SELECT id, name, folder, complete FROM corpora ORDER BY name").fetchall()
+        return [KnownCorpus(number, name, folder, bool(complete)) for number, name, folder, complete in rows]
 
     def set_complete(self, corpus: int) -> None:
         """Note that every item of the corpus has its walk recorded. Inside a transaction."""
@@ -214,6 +242,7 @@ class Index:
     def drop_corpus(self, corpus: int) -> None:
         """Forget a corpus and its walks; results stay until `gc`. Inside a transaction."""
         self._db.execute("DELETE FROM walks WHERE corpus=?", (corpus,))
+        self._db.execute("DELETE FROM failures WHERE corpus=?", (corpus,))
         self._db.execute("DELETE FROM corpora WHERE id=?", (corpus,))
 
     def walks(self, corpus: int, items: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
@@ -228,11 +257,12 @@ class Index:
         return found
 
     def put_walks(self, corpus: int, rows: Iterable[tuple[str, bytes, bytes]]) -> None:
-        """Store (item, digest, keys). Inside a transaction."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO walks VALUES (?,?,?,?)",
-            [(corpus, item, digest, keys) for item, digest, keys in rows],
-        )
+        """Store (item, digest, keys); an item that ended has no failures left. Inside a transaction."""
+        values = [(corpus, item, digest, keys) for item, digest, keys in rows]
+        self._db.executemany("INSERT OR REPLACE INTO walks VALUES (?,?,?,?)", values)
+        if self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone():
+            ended = [(corpus, item) for _, item, digest, _ in values if digest]
+            self._db.executemany("DELETE FROM failures WHERE corpus=? AND item=?", ended)
 
     def count_walks(self, corpus: int) -> int:
         """How many items of a corpus have a walk."""
@@ -246,9 +276,11 @@ class Index:
             for (item,) in self._db.execute("SELECT item FROM walks WHERE corpus=?", (corpus,)):
                 yield item
 
-    def drop_walks(self, corpus: int, items: Iterable[str]) -> None:
+    def drop_walks(self, corpus: int, items: Sequence[str]) -> None:
         """Forget items that a corpus no longer has. Inside a transaction."""
-        self._db.executemany("DELETE FROM walks WHERE corpus=? AND item=?", [(corpus, item) for item in items])
+        pairs = [(corpus, item) for item in items]
+        self._db.executemany("DELETE FROM walks WHERE corpus=? AND item=?", pairs)
+        self._db.executemany("DELETE FROM failures WHERE corpus=? AND item=?", pairs)
 
     def walked_keys(self, corpora: Sequence[int]) -> Iterator[bytes]:
         """Every key that an item of these corpora went through, with repetitions."""
@@ -257,10 +289,6 @@ class Index:
                 for (keys,) in self._db.execute("SELECT keys FROM walks WHERE corpus=?", (corpus,)):
                     for start in range(0, len(keys), 32):
                         yield keys[start : start + 32]
-
-    def drop_failures(self) -> None:
-        """Forget every failure. Inside a transaction."""
-        self._db.execute("DELETE FROM failures")
 
     def compact(self) -> None:
         """Give the space of dropped rows back to the disk, and drop settings that nothing uses."""

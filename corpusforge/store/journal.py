@@ -11,8 +11,16 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from corpusforge.store.index import Result
+
+
+class CorpusLine(NamedTuple):
+    """A corpus that is built in the workspace, and its folder as `KnownCorpus` has it."""
+
+    corpus: str
+    folder: str
 
 
 class Journal:
@@ -30,9 +38,9 @@ class Journal:
         """
         self._write("".join(_line(key, result) for key, result in rows))
 
-    def append_corpus(self, name: str) -> None:
+    def append_corpus(self, corpus: CorpusLine) -> None:
         """Note that a corpus of this name is built here."""
-        self._write(json.dumps({"corpus": name}) + "\n")
+        self._write(json.dumps(corpus._asdict()) + "\n")
 
     def _write(self, text: str) -> None:
         if self._handle is None:
@@ -50,8 +58,8 @@ class Journal:
             os.close(self._handle)
             self._handle = None
 
-    def read(self) -> Iterator[tuple[bytes, Result] | str]:
-        """Every result, and every corpus's name, in order; torn or foreign lines are passed over."""
+    def read(self) -> Iterator[tuple[bytes, Result] | CorpusLine]:
+        """Every result, and every corpus, in order; torn or foreign lines are passed over."""
         if not self.path.exists():
             return
         with open(self.path, "rb") as file:
@@ -59,19 +67,19 @@ class Journal:
                 try:
                     row = json.loads(line)
                     if "corpus" in row:
-                        yield str(row["corpus"])
+                        yield CorpusLine(str(row["corpus"]), str(row["folder"]))
                     else:
                         yield bytes.fromhex(row["key"]), Result(*(row[name] for name in Result._fields))
                 except (ValueError, KeyError, TypeError):
                     continue
 
-    def rewrite(self, rows: Iterable[tuple[bytes, Result]], corpora: Iterable[str]) -> None:
+    def rewrite(self, rows: Iterable[tuple[bytes, Result]], corpora: Iterable[CorpusLine]) -> None:
         """Replace the journal by these rows, whole or not at all."""
         self.close()
         temporary = self.path.with_suffix(".new")
         with open(temporary, "w", encoding="ascii") as file:
-            for name in corpora:
-                file.write(json.dumps({"corpus": name}) + "\n")
+            for corpus in corpora:
+                file.write(json.dumps(corpus._asdict()) + "\n")
             for key, result in rows:
                 file.write(_line(key, result))
             file.flush()

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from corpusforge.errors import WorkspaceError
 from corpusforge.store.blobs import Blobs
-from corpusforge.store.index import DONE, Index, IndexDamaged, Result
-from corpusforge.store.journal import Journal
+from corpusforge.store.index import DONE, Index, IndexDamaged, KnownCorpus, Result
+from corpusforge.store.journal import CorpusLine, Journal
 
 FOLDER = ".corpusforge"
 
@@ -104,9 +104,9 @@ class Workspace:
         self._index = index = Index(path)
         rows: list[tuple[bytes, Result]] = []
         for entry in self.journal.read():
-            if isinstance(entry, str):
+            if isinstance(entry, CorpusLine):
                 with index.transaction():
-                    index.add_corpus(entry)
+                    index.add_corpus(*entry)
                 continue
             if self._has_blobs(entry[1]):
                 rows.append(entry)
@@ -182,11 +182,32 @@ class Workspace:
 
     # Housekeeping
 
-    def collect(self, live: Callable[[str], bool], dry_run: bool = False) -> Collected:
+    def register(self, name: str, folder: Path) -> int:
+        """Note that a corpus is built here, into `folder`; its number in the index."""
+        inside = folder.resolve()
+        with contextlib.suppress(ValueError):
+            inside = inside.relative_to(self.folder.resolve())
+        line = CorpusLine(name, inside.as_posix())
+        known = {entry.name: entry for entry in self.index.corpora()}.get(name)
+        if known is not None and known.folder == line.folder:
+            return known.number
+        try:
+            self.journal.append_corpus(line)
+        except OSError as error:
+            raise WorkspaceError(f"cannot write {self.journal.path}: {error.strerror}. {mend(error)}") from error
+        with self.index.transaction():
+            return self.index.add_corpus(*line)
+
+    def corpus_folder(self, corpus: KnownCorpus) -> Path:
+        """Where a corpus was built, also after the workspace was moved."""
+        return self.folder / corpus.folder
+
+    def collect(self, dry_run: bool = False) -> Collected:
         """Drop every result that no live corpus went through, and every blob that no result names.
 
+        A corpus lives as long as its folder holds a corpus.json.
+
         Args:
-            live: Whether the corpus of this name is still wanted.
             dry_run: Only count.
 
         Raises:
@@ -194,13 +215,14 @@ class Workspace:
                 needs is not known.
         """
         known = self.index.corpora()
-        unknown = [name for _, name, complete in known if live(name) and not complete]
-        if unknown:
-            raise WorkspaceError(
-                f"what corpus '{unknown[0]}' needs is not fully known (its last build did not end): "
-                f"run `corpusforge build {unknown[0]}` first, or delete its folder in manifests/"
-            )
-        wanted = set(self.index.walked_keys([number for number, name, _ in known if live(name)]))
+        live = {entry.number for entry in known if (self.corpus_folder(entry) / "corpus.json").exists()}
+        for entry in known:
+            if entry.number in live and not entry.complete:
+                raise WorkspaceError(
+                    f"what corpus '{entry.name}' needs is not fully known (its last build did not end): run "
+                    f"`corpusforge build {entry.name}` first, or delete {self.corpus_folder(entry)}"
+                )
+        wanted = set(self.index.walked_keys(sorted(live)))
         dropped: list[bytes] = []
         named: set[str] = set()
         for key, result in self.index.all_results():
@@ -214,11 +236,10 @@ class Workspace:
             # The index forgets first: a kill in between leaves blobs that the next gc drops, never dangling results.
             with self.index.transaction():
                 self.index.drop_results(dropped)
-                self.index.drop_failures()
-                for number, name, _ in known:
-                    if not live(name):
-                        self.index.drop_corpus(number)
-            self.journal.rewrite(self.index.all_results(), [name for _, name, _ in self.index.corpora()])
+                for entry in known:
+                    if entry.number not in live:
+                        self.index.drop_corpus(entry.number)
+            self._rewrite_journal()
             for sha256 in loose:
                 self.blobs.remove(sha256)
             self.index.compact()
@@ -242,10 +263,17 @@ class Workspace:
         ]
         with self.index.transaction():
             self.index.drop_results(lost)
-        self.journal.rewrite(self.index.all_results(), [name for _, name, _ in self.index.corpora()])
+        self._rewrite_journal()
         for sha256 in damaged:
             self.blobs.remove(sha256)
         return Verified(count, tuple(sorted(damaged)), len(lost), self.rebuilt)
+
+    def _rewrite_journal(self) -> None:
+        corpora = [CorpusLine(entry.name, entry.folder) for entry in self.index.corpora()]
+        try:
+            self.journal.rewrite(self.index.all_results(), corpora)
+        except OSError as error:
+            raise WorkspaceError(f"cannot write {self.journal.path}: {error.strerror}. {mend(error)}") from error
 
 
 def blobs_of(result: Result) -> dict[str, int]:

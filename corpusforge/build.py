@@ -1,0 +1,466 @@
+"""From a recipe to a corpus: source, plan, run and manifest put together.
+
+A build has two passes over the source. The first brings every item to its end; the second, in which everything is
+cached, writes the manifest. The second is left out when the corpus folder already holds exactly this corpus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpusforge import __version__
+from corpusforge.corpus.splits import assign
+from corpusforge.errors import RecipeError, SourceError, nearest
+from corpusforge.items import Failed, Json, Utterance
+from corpusforge.pipeline.plan import Planner, Progress, Step
+from corpusforge.quality.gates import judge
+from corpusforge.registry import find
+from corpusforge.sources.base import Source
+from corpusforge.sources.select import choose
+from corpusforge.stage import Stage
+from corpusforge.store.index import IndexDamaged
+from corpusforge.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from corpusforge.corpus.write import CorpusWriter
+    from corpusforge.recipe import Recipe
+
+PORTION = 256
+BUILD_FORMAT = 1
+"""Raised when the manifest of an unchanged build would be written differently."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build, as opposed to what: none of this is in a key, and none but `limit` changes a corpus.
+
+    Attributes:
+        workspace: Folder that holds the store.
+        manifests: Folder that the corpus's folder lies in; by default `manifests` in the workspace.
+        jobs: Worker processes.
+        limit: Number of parallel groups, None for all.
+        force: Stages whose results are made again.
+        first, last: Names of the first and last stage that may run (`--from`, `--to`).
+        max_failures: Failed items that are not yet an error.
+        fail_fast: Stop as soon as there are more.
+        wait: Seconds to wait for another build in the same workspace.
+    """
+
+    workspace: Path = Path(".")
+    manifests: Path | None = None
+    jobs: int = 0
+    limit: int | None = None
+    force: frozenset[str] = frozenset()
+    first: str | None = None
+    last: str | None = None
+    max_failures: int = 0
+    fail_fast: bool = False
+    wait: float = 0.0
+
+    def folder(self, recipe: Recipe) -> Path:
+        """Where the corpus of a recipe is written."""
+        return (self.manifests or self.workspace / "manifests") / recipe.name
+
+    def workers(self) -> int:
+        """Worker processes: as asked, or one a processor that this process may use."""
+        return self.jobs or len(
+            os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+        )
+
+
+class BuildObserver:
+    """Is told how a build goes on; does nothing. Subclass what you need."""
+
+    def started(self, items: int, stages: tuple[str, ...]) -> None:
+        """The source is read: so many utterances will walk through these stages."""
+
+    def item_finished(self, progress: Progress, fresh: bool) -> None:
+        """An item came to its end; `fresh` if this build made anything of it."""
+
+    def item_failed(self, progress: Progress, failed: Failed) -> None:
+        """A stage could not finish an item."""
+
+    def stage_made(self, stage: str, seconds: float) -> None:
+        """A stage made a result."""
+
+    def writing(self) -> None:
+        """All items are at their end; the corpus is being written."""
+
+    def waiting(self, holder: str) -> None:
+        """Another process holds the workspace."""
+
+    def note(self, words: str) -> None:
+        """Something that the user should know."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a build did and where its corpus is.
+
+    Attributes:
+        corpus, folder: Name, and where it is.
+        utterances, hours: In the corpus.
+        items, cached, built: Of the walk: seen, complete before, completed now.
+        made: Results made, by stage.
+        rejected: Left out by a stage or a gate.
+        failed: (item, stage, error) of every failure.
+        waiting: Left alone by `--from` and `--to`.
+        written: Whether the folder was written; False if it was right already.
+        complete: Whether there is a corpus at all: not after `--to`, or when stopped.
+        stopped: By Ctrl-C, SIGTERM or `fail_fast`.
+        signal: The signal that stopped it, if one did.
+        seconds: Wall time.
+    """
+
+    corpus: str
+    folder: Path
+    utterances: int = 0
+    hours: float = 0.0
+    items: int = 0
+    cached: int = 0
+    built: int = 0
+    made: dict[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    failed: list[tuple[str, str, str]] = field(default_factory=list)
+    waiting: int = 0
+    written: bool = False
+    complete: bool = False
+    stopped: bool = False
+    signal: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class StagePlan:
+    """What a build would do at one stage.
+
+    Attributes:
+        states: Number of items by state: cached, rejected, to do, pending.
+        reasons: Why items are to do, with counts.
+        seconds: Work in worker seconds, from the mean of earlier results; None if there are none.
+        amounts: What the stage estimates: characters, requests, tokens.
+    """
+
+    stage: str
+    states: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    seconds: float | None = 0.0
+    amounts: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class PlanReport:
+    """A build's plan: nothing is run and nothing written."""
+
+    corpus: str
+    folder: Path
+    items: int
+    stages: list[StagePlan]
+
+
+class _Opened:
+    """A recipe with its source read and its stages made."""
+
+    def __init__(self, recipe: Recipe, options: BuildOptions) -> None:
+        self.recipe = recipe
+        self.options = options
+        self.source: Source = find("sources", recipe.source_type)(recipe.source_config)
+        self.source.check()
+        self.stages: tuple[Stage, ...] = tuple(find("stages", use.name)(use.config) for use in recipe.stages)
+        names = [stage.name for stage in self.stages]
+        for wanted in {*options.force, options.first, options.last} - {None}:
+            if wanted not in names:
+                raise RecipeError(f"recipe '{recipe.name}' has no stage '{wanted}': {nearest(str(wanted), names)}")
+        self.first = names.index(options.first) if options.first else 0
+        self.last = names.index(options.last) if options.last else len(names) - 1
+        if self.first > self.last:
+            raise RecipeError(
+                f"--from {options.first} comes after --to {options.last}: the stages are {', '.join(names)}"
+            )
+        self.chosen: frozenset[str] | None = None
+        if options.limit is not None:
+            self.chosen = choose(self.source.outline(), options.limit, recipe.splits.seed)
+        self.groups = self._count()
+
+    def _count(self) -> int:
+        return len(self.chosen) if self.chosen is not None else sum(1 for _ in self.source.outline())
+
+    def items(self) -> Iterator[Utterance]:
+        """The utterances of this build."""
+        return self.source.items(self.chosen)
+
+    def splits(self) -> Mapping[str, str]:
+        """The split of every document of this build."""
+        outlines = self.source.outline()
+        chosen = self.chosen
+        pairs = ((o.document, o.label) for o in outlines if chosen is None or o.group in chosen)
+        return assign(pairs, self.recipe.splits)
+
+    def planner(self, workspace: Workspace, force: frozenset[str] = frozenset()) -> Planner:
+        """A planner for this recipe's corpus."""
+        return Planner(workspace, self.recipe.name, self.stages, force)
+
+    def versions(self) -> dict[str, Json]:
+        """Everything besides the recipe that decides what the corpus holds."""
+        settings = {
+            stage.name: {
+                "version": stage.version,
+                "revision": {
+                    lang: revision
+                    for lang in self.source.languages
+                    if (revision := dict(stage.settings(lang)).get("revision")) is not None
+                },
+            }
+            for stage in self.stages
+        }
+        return {"corpusforge": __version__, "format": BUILD_FORMAT, "stages": settings}
+
+    def close(self) -> None:
+        """Release what the stages hold."""
+        for stage in self.stages:
+            stage.close()
+
+
+def build(recipe: Recipe, options: BuildOptions | None = None, observer: BuildObserver | None = None) -> Report:
+    """Build the corpus of a recipe, making only what the store does not have.
+
+    Args:
+        recipe: From `corpusforge.load_recipe`.
+        options: Where and how; by default in the current folder, with all processors.
+        observer: Is told how it goes on.
+
+    Raises:
+        CorpusforgeError: Bad input, a busy or full workspace, a missing engine. Single items that fail raise nothing:
+            they are in the report.
+    """
+    options = options or BuildOptions()
+    observer = observer or BuildObserver()
+    start = time.perf_counter()
+    opened = _Opened(recipe, options)
+    try:
+        with (
+            Workspace(options.workspace) as workspace,
+            workspace.locked(f"build {recipe.name}", options.wait, observer.waiting),
+        ):
+            report = _with_sound_index(workspace, observer, lambda: _build(opened, workspace, observer))
+    finally:
+        opened.close()
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+def _with_sound_index(workspace: Workspace, observer: BuildObserver, work: Callable[[], Report]) -> Report:
+    """Do the work; if the index proves damaged, rebuild it from the journal and do the work once more."""
+    try:
+        _ = workspace.index
+        if workspace.rebuilt:
+            observer.note(_rebuilt(workspace))
+        return work()
+    except IndexDamaged as damage:
+        workspace.rebuild(str(damage))
+        observer.note(_rebuilt(workspace))
+        return work()
+
+
+def _rebuilt(workspace: Workspace) -> str:
+    return f"the index was damaged ({workspace.rebuilt}): rebuilt from the journal, nothing that is there is made again"
+
+
+def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Report:
+    from corpusforge.pipeline.executors.local import LocalExecutor
+    from corpusforge.pipeline.record import Recorder
+    from corpusforge.pipeline.run import Run, stopping_on
+
+    recipe, options = opened.recipe, opened.options
+    corpus = workspace.register(recipe.name, options.folder(recipe))
+    run = Run(
+        opened.planner(workspace, options.force),
+        Recorder(workspace, corpus),
+        LocalExecutor(opened.stages, workspace.blobs.root, options.workers()),
+        observer,
+        first=opened.first,
+        last=opened.last,
+        fail_fast=options.fail_fast,
+        max_failures=options.max_failures,
+        fingerprint=_fingerprint,
+        preflight=lambda: _preflight(opened),
+    )
+    observer.started(opened.groups * len(opened.source.languages), tuple(stage.name for stage in opened.stages))
+
+    async def walk() -> None:
+        async with stopping_on(run, (signal.SIGINT, signal.SIGTERM)):
+            await run.run(opened.items())
+
+    asyncio.run(walk())
+    tally = run.tally
+    report = Report(
+        recipe.name,
+        options.folder(recipe),
+        items=tally.items,
+        cached=tally.cached,
+        built=tally.built,
+        made=tally.made,
+        rejected=tally.rejected,
+        failed=tally.failed,
+        waiting=tally.waiting,
+        stopped=tally.stopped,
+        signal=tally.signal,
+    )
+    if tally.stopped or tally.waiting:
+        return report
+    _forget_removed(opened, workspace, corpus, tally.items)
+    report.complete = True
+    unchanged = None if tally.made or tally.failed else _corpus_fingerprint(opened, tally.fingerprint)
+    info = _write(opened, workspace, observer, unchanged, report)
+    report.utterances = info["utterances"]
+    report.hours = info["hours"]
+    report.rejected = sum(entry["count"] for entry in info["rejected"])
+    return report
+
+
+def _preflight(opened: _Opened) -> None:
+    for stage in opened.stages:
+        stage.preflight(frozenset(opened.source.languages))
+
+
+def _forget_removed(opened: _Opened, workspace: Workspace, corpus: int, items: int) -> None:
+    """Drop the walks of items that the source no longer has."""
+    index = workspace.index
+    removed: list[str] = []
+    if index.count_walks(corpus) != items:
+        present = {item.id for item in opened.items()}
+        removed = [item for item in index.walk_items(corpus) if item not in present]
+    with index.transaction():
+        index.drop_walks(corpus, removed)
+        index.set_complete(corpus)
+
+
+def _fingerprint(progress: Progress) -> int:
+    """Of one complete item: what the manifest says of it follows from this and the recipe."""
+    item = progress.item
+    own = (item.id, item.group, item.document, item.lang, item.text, item.label or "\0", item.source, item.license)
+    return int.from_bytes(
+        hashlib.sha256("\0".join((*own, *progress.outcomes)).encode("utf-8", "surrogatepass")).digest()
+    )
+
+
+def _corpus_fingerprint(opened: _Opened, items: int) -> str:
+    versions = repr(sorted(opened.versions().items()))
+    return hashlib.sha256(f"{opened.recipe.fingerprint()} {versions} {items:x}".encode()).hexdigest()
+
+
+def _write(
+    opened: _Opened, workspace: Workspace, observer: BuildObserver, unchanged: str | None, report: Report
+) -> Mapping[str, Json]:
+    """Bring the corpus folder up to date; the content of its corpus.json."""
+    import json
+
+    from corpusforge.corpus.write import intact
+
+    folder = report.folder
+    if unchanged is not None and intact(folder, unchanged):
+        info: Mapping[str, Json] = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        return info
+    observer.writing()
+    failures = {item: (stage, error) for item, stage, error in report.failed}
+    total = 0
+    with _writer(opened, workspace, folder) as writer:
+        for progress in _advanced(opened, workspace):
+            total = (total + _fingerprint(progress)) % 2**256
+            item = progress.item
+            if item.id in failures:
+                writer.refuse(item, *failures[item.id], kind="failed")
+            elif progress.rejected is not None:
+                stage, verdict = progress.rejected
+                writer.refuse(item, stage, verdict.reason)
+            elif reasons := judge(item, opened.recipe.gates):
+                writer.refuse(item, "gates", "; ".join(reasons))
+            else:
+                writer.add(item)
+        report.written = True
+        return writer.commit(_corpus_fingerprint(opened, total))
+
+
+@contextmanager
+def _writer(opened: _Opened, workspace: Workspace, folder: Path) -> Iterator[CorpusWriter]:
+    from corpusforge.corpus.write import CorpusWriter
+
+    with CorpusWriter(
+        folder,
+        name=opened.recipe.name,
+        recipe=opened.recipe.resolved(),
+        splits=opened.splits(),
+        blob_path=lambda sha256: Path(workspace.blobs.path(sha256)),
+        versions=opened.versions(),
+    ) as writer:
+        yield writer
+
+
+def _advanced(opened: _Opened, workspace: Workspace) -> Iterator[Progress]:
+    planner = opened.planner(workspace)
+    for portion in _portions(opened.items()):
+        yield from planner.advance(portion)
+
+
+def _portions(items: Iterable[Utterance]) -> Iterator[list[Utterance]]:
+    iterator = iter(items)
+    while portion := list(itertools.islice(iterator, PORTION)):
+        yield portion
+
+
+def plan(recipe: Recipe, options: BuildOptions | None = None) -> PlanReport:
+    """What `build` would do, with reasons and estimates. Nothing is run or written, and no lock is taken."""
+    options = options or BuildOptions()
+    opened = _Opened(recipe, options)
+    stages = [StagePlan(stage.name) for stage in opened.stages]
+    items = 0
+    with Workspace(options.workspace) as workspace:
+        planner = opened.planner(workspace, options.force)
+        means = workspace.index.mean_seconds()
+        for portion in _portions(opened.items()):
+            for progress in planner.advance(portion):
+                items += 1
+                _count(planner, progress, stages, means)
+    return PlanReport(recipe.name, options.folder(recipe), items, stages)
+
+
+def _count(planner: Planner, progress: Progress, stages: list[StagePlan], means: Mapping[str, float]) -> None:
+    rejected = progress.rejected is not None
+    for number in range(progress.done):
+        stages[number].states["rejected" if rejected and number == progress.done - 1 else "cached"] += 1
+    if progress.todo is None:
+        return
+    stages[progress.done].reasons[planner.reason(progress)] += 1
+    for number in range(progress.done, len(stages)):
+        entry, keys = stages[number], planner.keys[number]
+        entry.states["to do" if number == progress.done else "pending"] += 1
+        entry.amounts.update(keys.stage.estimate(progress.item))
+        mean = means.get(keys.settings(keys.stage.variant(progress.item)))
+        entry.seconds = None if entry.seconds is None or mean is None else entry.seconds + mean
+
+
+def explain(recipe: Recipe, options: BuildOptions, wanted: str) -> dict[str, list[Step]]:
+    """Why each stage of an item would run or not, for the item or all items of the group with this id.
+
+    Raises:
+        SourceError: No such item; the message gives the nearest ids.
+    """
+    opened = _Opened(recipe, options)
+    items = [item for item in opened.items() if wanted in (item.id, item.group)]
+    if not items:
+        known = {name for item in opened.items() for name in (item.id, item.group)}
+        raise SourceError(f"'{recipe.name}' has no item '{wanted}': {nearest(wanted, known)}")
+    with Workspace(options.workspace) as workspace:
+        planner = opened.planner(workspace)
+        return {progress.item.id: planner.steps(progress) for progress in planner.advance(items)}

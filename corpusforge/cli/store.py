@@ -1,0 +1,60 @@
+"""`corpusforge gc` and `corpusforge verify`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from corpusforge.cli.options import json_option, workspace_option
+
+
+@click.command("gc")
+@workspace_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@json_option
+def gc_command(workspace: Path, dry_run: bool, as_json: bool) -> None:
+    """Delete what no corpus of the workspace needs any more.
+
+    A corpus is needed as long as its folder is there: delete the folder, then run this, to get its
+    space back. Results of items that a corpus no longer has, and of settings it no longer uses, go as well.
+    """
+    from corpusforge.store.workspace import Workspace
+
+    with Workspace(workspace) as store, store.locked("gc"):
+        collected = store.collect(dry_run)
+    if as_json:
+        click.echo(json.dumps({**asdict(collected), "dry_run": dry_run}, indent=2))
+        return
+    verb = "would delete" if dry_run else "deleted"
+    click.echo(
+        f"{verb} {collected.results:,} results and {collected.blobs:,} files ({collected.bytes / 1e6:,.1f} MB); "
+        f"{collected.kept:,} results are in use"
+    )
+
+
+@click.command("verify")
+@workspace_option
+@json_option
+def verify_command(workspace: Path, as_json: bool) -> None:
+    """Check every stored file against its hash.
+
+    A damaged file is removed and its results are forgotten: the next build makes them again. A damaged index is
+    rebuilt from the journal.
+    """
+    from corpusforge.store.workspace import Workspace
+
+    with Workspace(workspace) as store, store.locked("verify"):
+        found = store.verify()
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+        return
+    if found.rebuilt:
+        click.echo(f"the index was damaged ({found.rebuilt}): rebuilt from the journal")
+    click.echo(f"{found.blobs:,} files checked, {len(found.damaged):,} damaged")
+    for sha256 in found.damaged[:10]:
+        click.echo(f"  {sha256}")
+    if found.dropped:
+        click.echo(f"{found.dropped:,} results dropped: the next build makes them again")
