@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from corpusforge.errors import WorkspaceError
 from corpusforge.items import Done, Failed, Rejected, Utterance
 from corpusforge.pipeline.executors.base import Executor, Reply
 from corpusforge.pipeline.executors.make import failure, stored
@@ -158,11 +159,16 @@ class Run:
                 task.cancel()
             await asyncio.gather(*walks, stopped, return_exceptions=True)
             await self._stages.close()
-            if self._error is None:
-                self.recorder.flush()
+            self._flush()
         if self._error is not None:
             raise self._error
         return self.tally
+
+    def _flush(self) -> None:
+        try:
+            self.recorder.flush()
+        except WorkspaceError as error:
+            self._error = self._error or error  # the first one names the cause
 
     def _check_once(self) -> None:
         if self._preflight is not None:

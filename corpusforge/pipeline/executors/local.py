@@ -19,7 +19,7 @@ from corpusforge.pipeline.executors.base import Reply
 from corpusforge.stage import Stage
 
 START_UP = 60.0
-"""Seconds that a new worker may take on top of its first item's time limit."""
+"""Seconds that a new worker may take until it is ready."""
 
 
 class LocalExecutor:
@@ -110,27 +110,36 @@ class _Worker:
     async def call(self, stage: int, items: Sequence[Utterance], limit: float, replies: list[Reply]) -> _End | None:
         """Run a chunk, appending replies as they come; None when it is complete, else how the worker ended."""
         self._send((stage, list(items)))
-        loop = asyncio.get_running_loop()
-        for _ in items:
-            ready = loop.create_future()
-            loop.add_reader(self._pipe.fileno(), _wake, ready)
-            try:
-                async with asyncio.timeout(limit + (START_UP if self._fresh else 0)):
-                    await ready
-                message = self._pipe.recv()
-            except TimeoutError:
-                self.kill()
-                return _End(True, "hung")
-            except (EOFError, OSError):
-                return _End(False, self._how())
-            finally:
-                with contextlib.suppress(OSError, ValueError):
-                    loop.remove_reader(self._pipe.fileno())
-            self._fresh = False
-            if isinstance(message, WorkspaceError):
-                raise message
-            replies.append(message)
+        try:
+            if self._fresh:
+                await self._receive(START_UP)
+                self._fresh = False
+            for _ in items:
+                message = await self._receive(limit)
+                if isinstance(message, WorkspaceError):
+                    raise message
+                replies.append(message)
+        except TimeoutError:
+            self.kill()
+            return _End(not self._fresh, "not ready in time" if self._fresh else "hung")
+        except (EOFError, OSError):
+            return _End(False, self._how())
         return None
+
+    async def _receive(self, seconds: float) -> Any:
+        async with asyncio.timeout(seconds):
+            await self._readable()
+        return self._pipe.recv()
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        descriptor = self._pipe.fileno()
+        loop.add_reader(descriptor, _wake, ready)
+        try:
+            await ready
+        finally:  # before the pipe is closed: its number may be the next worker's
+            loop.remove_reader(descriptor)
 
     def _how(self) -> str:
         code = self._process.wait()

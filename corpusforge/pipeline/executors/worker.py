@@ -29,6 +29,7 @@ def main(descriptor: int) -> None:
         root, kinds = pipe.recv()
         blobs = Blobs(root)
         stages += [kind(config) for kind, config in kinds]
+        pipe.send("ready")
         while True:
             number, items = pipe.recv()
             for item in items:

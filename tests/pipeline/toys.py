@@ -1,0 +1,147 @@
+"""Small real stages, run by the real executor: they count syllables of nonsense, crash, hang and fail on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from corpusforge.items import Done, Failed, Json, Outcome, Rejected, Utterance
+from corpusforge.pipeline.plan import Progress
+from corpusforge.stage import ReadBlob, Stage, StageConfig
+
+LANGUAGES = ("bod_Tibt", "mya_Mymr", "zho_Hans")
+
+
+def utterance(number: int, lang: str = "bod_Tibt", text: str | None = None, **attributes: str) -> Utterance:
+    group = f"dev-{number:04d}"
+    values = {
+        "id": f"{group}.{lang}",
+        "group": group,
+        "document": f"article-{number // 3}",
+        "lang": lang,
+        "text": f"sentence {number} in {lang}" if text is None else text,
+        "label": ("news", "books", "travel")[number % 3],
+        "source": "toy",
+        "license": "CC0-1.0",
+    }
+    return Utterance(**{**values, **attributes})
+
+
+def utterances(count: int) -> Iterator[Utterance]:
+    for number in range(count):
+        for lang in LANGUAGES:
+            yield utterance(number, lang)
+
+
+class SpeakConfig(StageConfig):
+    rate: int = 0
+    rates: dict[str, int] = Field(default_factory=dict)
+    processes: int = Field(1, json_schema_extra={"semantic": False})
+    log: str = Field("", json_schema_extra={"semantic": False})
+    size: int = 0
+    pause: float = Field(0.0, json_schema_extra={"semantic": False})
+
+
+class Speak(Stage):
+    """Makes "audio" out of text. Words in the text make it misbehave."""
+
+    name: ClassVar[str] = "speak"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("text", "lang")
+    writes: ClassVar[tuple[str, ...]] = ("audio",)
+    where: ClassVar[Literal["cpu", "io"]] = "cpu"
+    Config: ClassVar[type[StageConfig]] = SpeakConfig
+
+    def settings(self, variant: str) -> Mapping[str, Json]:
+        config = self.config
+        assert isinstance(config, SpeakConfig)
+        return {"rate": config.rates.get(variant, config.rate), "revision": {"toy": "1.51"}}
+
+    def time_limit(self) -> float:
+        return 2.0
+
+    def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome | Awaitable[Outcome]:
+        config = self.config
+        assert isinstance(config, SpeakConfig)
+        if config.log:
+            with open(config.log, "a") as file:
+                file.write(f"{item.id}\n")
+        time.sleep(config.pause)
+        if "crash-once" in item.text:
+            mark = Path(config.log + ".crashed")
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGABRT)
+        elif "crash" in item.text:
+            os.kill(os.getpid(), signal.SIGABRT)
+        if "hang" in item.text:
+            time.sleep(3600)
+        if "raise" in item.text:
+            raise ValueError("nothing\nto say")
+        if "fail" in item.text:
+            return Failed("not today")
+        if "reject" in item.text:
+            return Rejected("unspeakable")
+        rate = self.settings(item.lang)["rate"]
+        return Done(
+            {"syllables": len(item.text)}, {"audio": f"{item.text} at {rate}".encode() * 50 + b"0" * config.size}
+        )
+
+
+class Weigh(Stage):
+    """Reads the blob that `Speak` made."""
+
+    name: ClassVar[str] = "weigh"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("audio",)
+    writes: ClassVar[tuple[str, ...]] = ("metrics",)
+    where: ClassVar[Literal["cpu", "io"]] = "cpu"
+    Config: ClassVar[type[StageConfig]] = StageConfig
+
+    def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome | Awaitable[Outcome]:
+        return Done({"metrics": {"bytes": len(read_blob(item.value("audio")))}})
+
+
+class Ask(Speak):
+    """The same, awaited in the driver."""
+
+    name: ClassVar[str] = "ask"
+    where: ClassVar[Literal["cpu", "io"]] = "io"
+
+    def run(self, item: Utterance, read_blob: ReadBlob) -> Awaitable[Outcome]:
+        return self._ask(item, read_blob)
+
+    async def _ask(self, item: Utterance, read_blob: ReadBlob) -> Outcome:
+        await asyncio.sleep(3600 if "hang" in item.text else 0.001)
+        config = self.config
+        assert isinstance(config, SpeakConfig)
+        if config.log:
+            with open(config.log, "a") as file:
+                file.write(f"{item.id}\n")
+        if "raise" in item.text:
+            raise ConnectionError("the line is dead")
+        return Done({"syllables": len(item.text)}, {"audio": item.text.encode() * 50})
+
+
+class Log:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.finished: list[Progress] = []
+        self.failed: list[tuple[str, str]] = []
+
+    def item_finished(self, progress: Progress, fresh: bool) -> None:
+        self.finished.append(progress)
+
+    def item_failed(self, progress: Progress, failed: Failed) -> None:
+        self.failed.append((progress.item.id, failed.error))
+
+    def stage_made(self, stage: str, seconds: float) -> None:
+        pass
