@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Json: TypeAlias = Any
 """A value that JSON can hold: None, bool, int, float, str, list or dict of the same."""
 
 ATTRIBUTES = ("id", "group", "document", "lang", "text", "label", "source", "license")
+_ATTRIBUTE_SET = frozenset(ATTRIBUTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,16 @@ class Utterance:
 
     def value(self, name: str) -> Json:
         """The attribute or stage field `name`; None where no stage has written it."""
-        return getattr(self, name) if name in ATTRIBUTES else self.fields.get(name)
+        return getattr(self, name) if name in _ATTRIBUTE_SET else self.fields.get(name)
 
     def having(self, fields: Mapping[str, Json]) -> Utterance:
         """A copy with `fields` written over its own: attributes (`text`) and stage fields alike."""
-        own = {name: value for name, value in fields.items() if name in ATTRIBUTES}
-        rest = {name: value for name, value in fields.items() if name not in ATTRIBUTES}
-        return replace(self, **own, fields={**self.fields, **rest})
+        # Spelled out because it is half the cost of planning: `replace` takes three times as long.
+        values = [getattr(self, name) for name in ATTRIBUTES]
+        merged = {**self.fields, **fields}
+        if not _ATTRIBUTE_SET.isdisjoint(fields):
+            values = [merged.pop(name, value) for name, value in zip(ATTRIBUTES, values, strict=True)]
+        return Utterance(*values, merged)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from corpusforge.items import Done, Json, Rejected, Utterance
+from corpusforge.items import ATTRIBUTES, Done, Json, Rejected, Utterance
 from corpusforge.pipeline.reasons import explain
 from corpusforge.stage import Stage
 from corpusforge.store.index import DONE, Result
 from corpusforge.store.keys import StageKeys, digest
 from corpusforge.store.workspace import Workspace
+
+_decode = json.JSONDecoder().decode
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ class Planner:
         for progress, keys in familiar:
             for key in keys:
                 if not self._take(progress, key, outcomes.get(key)):
-                    progress.item = Utterance(*(getattr(progress.item, name) for name in _OWN))
+                    progress.item = Utterance(*(getattr(progress.item, name) for name in ATTRIBUTES))
                     progress.done, progress.keys, progress.outcomes, progress.rejected = 0, [], [], None
                     broken.append(progress)
                     break
@@ -149,7 +151,7 @@ class Planner:
         if found is None:
             return False
         status, text = found
-        outcome = json.loads(text)
+        outcome = _decode(text)
         if status == DONE:
             fields = outcome["fields"]
             for name, size in outcome["blobs"].items():
@@ -215,9 +217,6 @@ class Planner:
         keys = self.keys[number]
         variant = keys.stage.variant(progress.item)
         return explain(previous, json.loads(keys.settings(variant)), json.loads(keys.inputs(progress.item)))
-
-
-_OWN = ("id", "group", "document", "lang", "text", "label", "source", "license")
 
 
 def outcome_of(result: Done | Rejected, sizes: Mapping[str, int]) -> str:
