@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from corpusforge import __version__
 from corpusforge.corpus.splits import assign
@@ -70,13 +70,19 @@ class BuildOptions:
 
     def folder(self, recipe: Recipe) -> Path:
         """Where the corpus of a recipe is written."""
-        return (self.manifests or self.workspace / "manifests") / recipe.name
+        name: str = recipe.name
+        return (self.manifests or self.workspace / "manifests") / name
 
     def workers(self) -> int:
         """Worker processes: as asked, or one a processor that this process may use."""
         return self.jobs or len(
             os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
         )
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class BuildObserver:
@@ -401,10 +407,18 @@ def _writer(opened: _Opened, workspace: Workspace, folder: Path) -> Iterator[Cor
         name=opened.recipe.name,
         recipe=opened.recipe.resolved(),
         splits=opened.splits(),
-        blob_path=lambda sha256: Path(workspace.blobs.path(sha256)),
+        blob_path=workspace.blobs.path,
+        suffix=_suffix(opened),
         versions=opened.versions(),
     ) as writer:
         yield writer
+
+
+def _suffix(opened: _Opened) -> Literal["flac", "wav"]:
+    """The audio format of the stage that makes it."""
+    formats = [getattr(getattr(stage.config, "audio", None), "format", None) for stage in opened.stages]
+    found: Literal["flac", "wav"] = next((name for name in formats if name is not None), "flac")
+    return found
 
 
 def _advanced(opened: _Opened, workspace: Workspace) -> Iterator[Progress]:

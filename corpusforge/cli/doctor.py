@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import click
 
+from corpusforge.build import processors
 from corpusforge.cli.options import json_option, workspace_option
 
 _PACKAGES = {
@@ -59,8 +60,7 @@ def doctor_command(workspace: Path, as_json: bool) -> None:
 
 def _checks(workspace: Path) -> Iterator[Check]:
     yield Check("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", None, True)
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Check("processors", str(processors), None, True)
+    yield Check("processors", str(processors()), None, True)
     yield _workspace(workspace)
     yield from _engines()
     for package, provider in _PACKAGES.items():

@@ -72,8 +72,8 @@ def _as_text(rows: list[dict[str, Any]]) -> str:
             lines.append(f"{row['corpus']}: {row['items']:,} items walked, no manifest in {row['folder']} yet")
         else:
             lines.append(
-                f"{row['corpus']}: {row['utterances']:,} utterances, {row['hours']:.2f} h, {row['rejected']:,} left out, "
-                f"in {row['folder']}"
+                f"{row['corpus']}: {row['utterances']:,} utterances, {row['hours']:.2f} h, "
+                f"{row['rejected']:,} left out, in {row['folder']}"
             )
         if not row["built_through"]:
             lines.append("  its last build did not end: the same build command goes on")

@@ -41,7 +41,7 @@ def gc_command(workspace: Path, dry_run: bool, as_json: bool) -> None:
 def verify_command(workspace: Path, as_json: bool) -> None:
     """Check every stored file against its hash.
 
-    A damaged file is removed and its results are forgotten: the next build makes them again. A damaged index is
+    A damaged file is emptied, and the next build makes it again, also in the corpora that link it. A damaged index is
     rebuilt from the journal.
     """
     from corpusforge.store.workspace import Workspace
@@ -56,5 +56,5 @@ def verify_command(workspace: Path, as_json: bool) -> None:
     click.echo(f"{found.blobs:,} files checked, {len(found.damaged):,} damaged")
     for sha256 in found.damaged[:10]:
         click.echo(f"  {sha256}")
-    if found.dropped:
-        click.echo(f"{found.dropped:,} results dropped: the next build makes them again")
+    if found.lost:
+        click.echo(f"{found.lost:,} results are lost with them: the next build makes them again")

@@ -37,13 +37,17 @@ class Blobs:
             return None
 
     def put(self, content: bytes) -> str:
-        """Store content and return its sha256. A blob that is there in full length is not written again.
+        """Store content and return its sha256. One that is there in full length is not written again.
 
         Raises:
             OSError: The disk is full or not writable; nothing is left behind.
         """
         sha256 = hashlib.sha256(content).hexdigest()
-        if self.size(sha256) == len(content):
+        size = self.size(sha256)
+        if size == len(content):
+            return sha256
+        if size is not None:
+            self._mend(sha256, content)
             return sha256
         self._temporary.mkdir(parents=True, exist_ok=True)
         temporary = self._temporary / f"{os.getpid()}-{next(_counter)}"
@@ -62,6 +66,25 @@ class Blobs:
                 temporary.unlink()
             raise
         return sha256
+
+    def _mend(self, sha256: str, content: bytes) -> None:
+        """Write a damaged blob again, in place: corpora that hard-link it are mended with it.
+
+        Not atomic, and it need not be: a kill in the middle leaves it as damaged as it was.
+        """
+        path = self.path(sha256)
+        os.chmod(path, 0o644)
+        with open(path, "r+b") as file:
+            file.truncate()
+            file.write(content)
+        os.chmod(path, 0o444)
+
+    def invalidate(self, sha256: str) -> None:
+        """Empty a blob whose content is wrong, so that its size tells: its results are misses until it is put again."""
+        path = self.path(sha256)
+        os.chmod(path, 0o644)
+        os.truncate(path, 0)
+        os.chmod(path, 0o444)
 
     def read(self, sha256: str) -> bytes:
         """Content of a blob.

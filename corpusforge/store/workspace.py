@@ -37,11 +37,18 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What `verify` found: blobs checked, damaged ones (now misses), and whether the index had to be rebuilt."""
+    """What `verify` found.
+
+    Attributes:
+        blobs: Number of blobs that were read.
+        damaged: Those whose content is wrong.
+        lost: Results that have to be made again, for want of a damaged or missing blob.
+        rebuilt: Why the index had to be rebuilt, None if it did not.
+    """
 
     blobs: int
     damaged: tuple[str, ...]
-    dropped: int
+    lost: int
     rebuilt: str | None
 
 
@@ -246,27 +253,19 @@ class Workspace:
         return Collected(len(dropped), len(loose), freed, len(wanted))
 
     def verify(self, progress: Callable[[int], None] | None = None) -> Verified:
-        """Read every blob again; a damaged one is removed and its results are dropped, so the next build makes them."""
+        """Read every blob again. A damaged one is emptied, which makes its results misses: the next build mends it."""
         if not self.index.sound():
             self.rebuild("SQLite found it damaged")
-        damaged: set[str] = set()
+        damaged: list[str] = []
         count = 0
         for count, sha256 in enumerate(self.blobs, start=1):
             if self.blobs.damaged(sha256):
-                damaged.add(sha256)
+                self.blobs.invalidate(sha256)
+                damaged.append(sha256)
             if progress is not None:
                 progress(count)
-        lost = [
-            key
-            for key, result in self.index.all_results()
-            if damaged.intersection(blobs_of(result)) or not self._has_blobs(result)
-        ]
-        with self.index.transaction():
-            self.index.drop_results(lost)
-        self._rewrite_journal()
-        for sha256 in damaged:
-            self.blobs.remove(sha256)
-        return Verified(count, tuple(sorted(damaged)), len(lost), self.rebuilt)
+        lost = sum(not self._has_blobs(result) for _, result in self.index.all_results())
+        return Verified(count, tuple(damaged), lost, self.rebuilt)
 
     def _rewrite_journal(self) -> None:
         corpora = [CorpusLine(entry.name, entry.folder) for entry in self.index.corpora()]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 # One named class a script that a voice exists for. Digits, punctuation, symbols and spaces are "Common".
 _RANGES = {
-    "Latn": "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02b8\u1e00-\u1eff\ua722-\ua787\uab30-\uab64\uff21-\uff3a\uff41-\uff5a",
+    "Latn": "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02b8\u1e00-\u1eff"
+    "\ua722-\ua787\uab30-\uab64\uff21-\uff3a\uff41-\uff5a",
     "Hani": "\u3005\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af",
     "Tibt": "\u0f00-\u0fda",
     "Mymr": "\u1000-\u109f\ua9e0-\ua9fe\uaa60-\uaa7f",

@@ -158,18 +158,22 @@ def test_gc_refuses_while_it_does_not_know_what_a_corpus_needs(tmp_path: Path) -
             workspace.collect()
 
 
-def test_verify_turns_a_damaged_blob_into_a_miss(tmp_path: Path) -> None:
+def test_verify_turns_a_damaged_blob_into_a_miss_that_is_mended_in_place(tmp_path: Path) -> None:
     with Workspace(tmp_path) as workspace:
-        keys = fill(workspace, 5)
+        fill(workspace, 5)
         broken = next(iter(workspace.blobs))
-        os.chmod(workspace.blobs.path(broken), 0o644)
-        with open(workspace.blobs.path(broken), "r+b") as file:
-            file.write(b"X")
+        content = workspace.blobs.read(broken)
+        linked = tmp_path / "in a corpus.flac"
+        os.link(workspace.blobs.path(broken), linked)
+        os.chmod(linked, 0o644)
+        linked.write_bytes(b"X" + content[1:])
         found = workspace.verify()
-        assert (found.blobs, found.damaged, found.dropped, found.rebuilt) == (5, (broken,), 1, None)
-        assert len(known(workspace) & set(keys)) == 4
-        assert workspace.blobs.size(broken) is None
+        assert (found.blobs, found.damaged, found.lost, found.rebuilt) == (5, (broken,), 1, None)
+        assert workspace.blobs.size(broken) == 0
+        assert workspace.blobs.put(content) == broken
         assert workspace.verify().damaged == ()
+        assert linked.read_bytes() == content
+        assert os.stat(linked).st_mode & 0o777 == 0o444
 
 
 def test_opening_costs_the_same_whatever_the_size(tmp_path: Path) -> None:

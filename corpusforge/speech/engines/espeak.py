@@ -1,0 +1,387 @@
+"""espeak-ng: speaks on this machine, without network or model weights, the same bytes every time.
+
+The library itself is never loaded here. Each voice has a small program of its own (`espeak_worker`) that forks one
+child an utterance; this module turns a sentence into segments (`g2p`), has them spoken, and joins them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from corpusforge.errors import MissingDependency, RecipeError, nearest
+from corpusforge.items import Json
+from corpusforge.speech.engine import CannotSpeak, EngineConfig, Prosody, Segment, Speech
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from corpusforge.speech.engines.espeak_process import Installed, Request, VoiceProcess
+
+ASSEMBLY = 1
+"""Raised when the same segments of a sentence are cut, levelled or joined in another way."""
+
+PINNED = {"espeakng-loader": "0.2.4", "bophono": "0.2.0"}
+"""What `corpusforge[espeak]` installs: the versions in the key where the packages are absent, so that a machine
+without espeak-ng still finds what another one made."""
+
+ESPEAK_NG = {"0.2.4": "1.52.0"}
+"""Version of espeak-ng by that of espeakng-loader, which ships it."""
+
+WPM = 175
+WPM_RANGE = (80, 450)
+PITCH = 50
+PITCH_RANGE = (0, 99)
+
+PAUSE = 0.1
+"""Seconds between two segments. espeak leaves 0.01 s of silence at either end of what it says."""
+
+LEVEL_RANGE_DB = 6.0
+"""How far a segment may be turned up or down to the level of the sentence's own voice."""
+
+LONGEST_PIECE = 4000
+"""Characters that are spoken in one go: more than any sentence, and what espeak's buffers surely hold."""
+
+VOICES_HELD = 6
+REMEMBERED = 512
+LONGEST_REMEMBERED = 100
+
+
+class EspeakConfig(EngineConfig):
+    """Settings of the espeak engine."""
+
+    word_gap: int = Field(0, ge=0, le=100, description="Pause between words, in units of 10 ms at normal rate")
+    time_limit: float = Field(
+        60.0, gt=0, description="Seconds for one utterance", json_schema_extra={"semantic": False}
+    )
+
+
+class EspeakEngine:
+    """Speaks with espeak-ng. Nothing is started before the first sentence."""
+
+    name: ClassVar[str] = "espeak"
+    license: ClassVar[str] = "GPL-3.0-or-later"
+    network: ClassVar[bool] = False
+    Config: ClassVar[type[EngineConfig]] = EspeakConfig
+
+    def __init__(self, config: EspeakConfig) -> None:
+        self.config = config
+        self._processes: OrderedDict[str, VoiceProcess] = OrderedDict()
+        self._foreign: OrderedDict[Request, tuple[bytes, int]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+
+    def languages(self) -> Mapping[str, str]:
+        """FLORES codes it speaks, each with its default voice."""
+        from corpusforge.speech import g2p
+
+        return g2p.languages()
+
+    def revision(self, lang: str) -> Mapping[str, Json]:
+        """Versions that decide how `lang` sounds. Loads neither espeak-ng nor a language's rules."""
+        from corpusforge.speech.g2p import rules_revision
+
+        loader = _version("espeakng-loader")
+        found: dict[str, Json] = {
+            "espeak-ng": ESPEAK_NG.get(loader, f"of espeakng-loader {loader}"),
+            "rules": rules_revision(lang),
+            "assembly": ASSEMBLY,
+        }
+        if lang == "bod_Tibt":
+            found["bophono"] = _version("bophono")
+        return found
+
+    def available(self) -> str | None:
+        """None if it works here, else what is missing and the command that mends it."""
+        if not hasattr(os, "fork"):
+            return "espeak needs a POSIX system: use Linux, macOS or WSL"
+        missing = [name for name in ("espeakng_loader", "bophono") if find_spec(name) is None]
+        if missing:
+            return f"{' and '.join(missing)} not installed: pip install 'corpusforge[espeak]'"
+        library = installed().library
+        if not Path(library).is_file():
+            return f"{library} is not there: pip install --force-reinstall 'corpusforge[espeak]'"
+        return None
+
+    def check(self, lang: str, voice: str | None, prosody: Prosody) -> None:
+        """Raise `RecipeError` for a voice that espeak-ng does not have, or a rate or pitch out of its range."""
+        words_per_minute(prosody.rate)
+        pitch_value(prosody.pitch)
+        if voice is None or self.available() is not None:
+            return
+        base, _, variant = voice.partition("+")
+        bases, variants = voices()
+        if base.casefold() not in bases:
+            raise RecipeError(f"espeak has no voice '{base}' (wanted for {lang}): {nearest(base, bases)}")
+        if variant and variant not in variants:
+            raise RecipeError(f"espeak has no voice variant '{variant}' (in '{voice}'): {nearest(variant, variants)}")
+
+    def synthesize(self, text: str, lang: str, voice: str | None, prosody: Prosody) -> Speech:
+        """Speak one sentence; see `Engine.synthesize`.
+
+        Stretches in another script are spoken by a voice of that language, after a pause of `PAUSE` seconds and at
+        the level of the sentence's own voice (turned up or down by at most `LEVEL_RANGE_DB`, and never into clipping).
+
+        Returns:
+            Samples at 22,050 Hz, as espeak-ng makes them: no silence before or after.
+
+        Raises:
+            CannotSpeak: Nothing of the text can be read.
+            EspeakError: espeak-ng crashed, hung or refused.
+            RecipeError: A rate or pitch out of range.
+        """
+        from corpusforge.speech import g2p
+
+        wpm, pitch = words_per_minute(prosody.rate), pitch_value(prosody.pitch)
+        spoken = g2p.speak(text, lang, voice)
+        if not spoken.segments:
+            raise CannotSpeak(f"nothing in it can be read aloud: {_start(text)}")
+        main = voice or g2p.default_voice(lang) or spoken.segments[0].voice
+        with self._lock:
+            until = time.monotonic() + self.config.time_limit
+            parts, rate = self._speak(spoken.segments, main, wpm, pitch, until)
+        samples = _joined(parts, rate)
+        if not samples.any():
+            raise CannotSpeak(f"the voice '{main}' says nothing for: {_start(text)}")
+        return Speech(samples, rate, main, spoken.syllables, spoken.unreadable)
+
+    def close(self) -> None:
+        """End the voices' programs."""
+        with self._lock:
+            for process in self._processes.values():
+                process.close()
+            self._processes.clear()
+
+    def _speak(
+        self, segments: tuple[Segment, ...], main: str, wpm: int | None, pitch: int | None, until: float
+    ) -> tuple[list[tuple[bool, bytes]], int]:
+        """Each piece's samples, with whether it is in the sentence's own voice; and the sample rate."""
+        from corpusforge.speech.engines.espeak_process import EspeakError, Request
+
+        parts: list[tuple[bool, bytes]] = []
+        rates: dict[int, str] = {}
+        gap = self.config.word_gap or None
+        for segment in segments:
+            for content in pieces(segment.content, segment.phonemes):
+                request = Request(segment.voice, content, segment.phonemes, wpm, pitch, gap)
+                samples, rate = self._recall(request, until, keep=segment.voice != main)
+                rates[rate] = segment.voice
+                if samples:
+                    parts.append((segment.voice == main, samples))
+        if len(rates) > 1:
+            shown = ", ".join(f"{voice} {rate} Hz" for rate, voice in sorted(rates.items()))
+            raise EspeakError(f"the voices of one sentence have different sample rates: {shown}")
+        return parts, next(iter(rates))
+
+    def _recall(self, request: Request, until: float, keep: bool) -> tuple[bytes, int]:
+        """The samples of a request; foreign words come again and again, so the short ones are kept."""
+        if not keep or len(request.content) > LONGEST_REMEMBERED:
+            return self._request(request, until)
+        found = self._foreign.pop(request, None)
+        if found is None:
+            found = self._request(request, until)
+        self._foreign[request] = found
+        if len(self._foreign) > REMEMBERED:
+            self._foreign.popitem(last=False)
+        return found
+
+    def _request(self, request: Request, until: float) -> tuple[bytes, int]:
+        from corpusforge.speech.engines.espeak_process import EspeakError, Killed
+
+        for last in (False, True):
+            process = self._process(request.voice)
+            seconds = until - time.monotonic()
+            if seconds <= 0:
+                raise EspeakError(f"no end after {self.config.time_limit:g} s, before: {_start(request.content)}")
+            try:
+                return process.speak(request, seconds), process.sample_rate
+            except Killed:
+                if last:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _process(self, voice: str) -> VoiceProcess:
+        from corpusforge.speech.engines.espeak_process import VoiceProcess
+
+        if self._owner != os.getpid():  # forked: the programs are those of the process that started them
+            for inherited in self._processes.values():
+                inherited.disown()
+            self._processes.clear()
+            self._owner = os.getpid()
+        process = self._processes.pop(voice, None)
+        if process is None or process.closed:
+            missing = self.available()
+            if missing:
+                raise MissingDependency(missing)
+            process = VoiceProcess(installed(), voice)
+        self._processes[voice] = process
+        if len(self._processes) > VOICES_HELD:
+            self._processes.popitem(last=False)[1].close()
+        return process
+
+
+def words_per_minute(rate: float) -> int | None:
+    """Words a minute, as espeak counts them, for a rate in percent; None, the voice's own, at 0.
+
+    Raises:
+        RecipeError: Out of espeak-ng's range.
+    """
+    if rate == 0:
+        return None
+    wpm = round(WPM * (1 + rate / 100)) if math.isfinite(rate) else -1
+    low, high = WPM_RANGE
+    if not low <= wpm <= high:
+        limits = f"{math.ceil(100 * (low / WPM - 1))} to {math.floor(100 * (high / WPM - 1))}"
+        raise RecipeError(f"rate {rate:g} %: espeak speaks {low} to {high} words a minute, which is {limits} %")
+    return wpm
+
+
+def pitch_value(pitch: float) -> int | None:
+    """The value on espeak's pitch scale for a fundamental frequency raised by `pitch` percent; None, the voice's own, at 0.
+
+    espeak's scale is logarithmic: 50 is the voice's own, 0 half of it, 100 twice.
+
+    Raises:
+        RecipeError: Out of espeak-ng's range.
+    """
+    if pitch == 0:
+        return None
+    low, high = PITCH_RANGE
+    value = round(PITCH * (1 + math.log2(1 + pitch / 100))) if -100 < pitch < math.inf else -1
+    if not low <= value <= high:
+        raise RecipeError(f"pitch {pitch:g} %: espeak can shift it by -50 to 97 %")
+    return value
+
+
+def pieces(content: str, phonemes: bool, longest: int = LONGEST_PIECE) -> list[str]:
+    """Content cut into pieces of at most `longest` characters, at the last border of a clause where there is one.
+
+    A piece of phonemes keeps its brackets; a clause that is itself too long is cut between two words.
+    """
+    if len(content) <= longest:
+        return [content]
+    return _phoneme_pieces(content, longest) if phonemes else _text_pieces(content, longest)
+
+
+def _text_pieces(text: str, longest: int) -> list[str]:
+    found = []
+    start = 0
+    while len(text) - start > longest:
+        end = start + longest
+        cut = max((place for place in range(end, start + longest // 2, -1) if _ends_clause(text, place)), default=0)
+        cut = cut or max(text.rfind(" ", start + 1, end), text.rfind("\n", start + 1, end)) + 1
+        if cut <= start:
+            cut = end
+        found.append(text[start:cut])
+        start = cut
+    found.append(text[start:])
+    return found
+
+
+def _ends_clause(text: str, place: int) -> bool:
+    """Whether a clause ends before `place`: after punctuation that a space follows, or that is not ASCII."""
+    import unicodedata
+
+    before = text[place - 1]
+    if unicodedata.category(before) != "Po":
+        return False
+    return not before.isascii() or text[place : place + 1].isspace()
+
+
+def _phoneme_pieces(content: str, longest: int) -> list[str]:
+    found = []
+    piece = ""
+    for clause in content.split("]], [["):
+        clause = clause.removeprefix("[[").removesuffix("]]")
+        while len(clause) + 4 > longest:
+            cut = clause.rfind(" ", 1, longest - 4)
+            cut = cut if cut > 0 else longest - 4
+            found += [f"[[{piece}]]"] if piece else []
+            found.append(f"[[{clause[:cut].strip()}]]")
+            piece, clause = "", clause[cut:].strip()
+        if piece and len(piece) + len(clause) + 10 > longest:
+            found.append(f"[[{piece}]]")
+            piece = ""
+        piece = f"{piece}]], [[{clause}" if piece else clause
+    return [*found, f"[[{piece}]]"] if piece else found
+
+
+def _joined(parts: list[tuple[bool, bytes]], rate: int) -> NDArray[np.float32]:
+    """One clip of all pieces, with pauses between them and foreign ones at the level of the sentence's own voice."""
+    import numpy as np
+
+    clips = [np.frombuffer(samples, np.int16) * np.float32(1 / 32768) for _, samples in parts]
+    if len(clips) <= 1:
+        return clips[0] if clips else np.zeros(0, np.float32)
+    own = [_active_power(clip, rate) for (is_own, _), clip in zip(parts, clips, strict=True) if is_own]
+    level = max(own, default=0.0)
+    pause = np.zeros(round(PAUSE * rate), np.float32)
+    joined: list[NDArray[np.float32]] = []
+    for (is_own, _), clip in zip(parts, clips, strict=True):
+        power = 0.0 if is_own else _active_power(clip, rate)
+        if level > 0 and power > 0:
+            limit = 10 ** (LEVEL_RANGE_DB / 20)
+            gain = min(max(math.sqrt(level / power), 1 / limit), limit, 1 / float(np.abs(clip).max()))
+            clip = clip * np.float32(gain)
+        joined += [pause, clip] if joined else [clip]
+    return np.concatenate(joined)
+
+
+def _active_power(clip: NDArray[np.float32], rate: int) -> float:
+    """Mean square of the frames of 20 ms that are within 40 dB of the loudest: the level without the pauses."""
+    import numpy as np
+
+    length = max(1, rate // 50)
+    frames = clip[: len(clip) // length * length].reshape(-1, length).astype(np.float64)
+    powers = np.einsum("ij,ij->i", frames, frames) / length
+    loudest = powers.max(initial=0.0)
+    return float(powers[powers >= loudest * 1e-4].mean()) if loudest > 0 else 0.0
+
+
+@lru_cache(maxsize=1)
+def installed() -> Installed:
+    """Where the package `espeakng-loader` has put libespeak-ng and its data."""
+    import espeakng_loader
+
+    from corpusforge.speech.engines.espeak_process import Installed
+
+    return Installed(espeakng_loader.get_library_path(), espeakng_loader.get_data_path())
+
+
+@lru_cache(maxsize=1)
+def voices() -> tuple[frozenset[str], frozenset[str]]:
+    """Names of espeak-ng's voices (folded), and of the variants that may follow one after a `+`."""
+    data = Path(installed().data)
+    names = set()
+    for path in (data / "lang").rglob("*"):
+        if path.is_file():
+            names.add(path.name.casefold())
+            for line in path.read_text("utf-8", "replace").splitlines():
+                words = line.split()
+                if len(words) > 1 and words[0] == "language":
+                    names.add(words[1].casefold())
+    return frozenset(names), frozenset(path.name for path in (data / "voices" / "!v").iterdir())
+
+
+@lru_cache(maxsize=8)
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return PINNED[package]
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= 60 else text[:60] + "…"
