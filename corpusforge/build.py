@@ -88,6 +88,9 @@ def processors() -> int:
 class BuildObserver:
     """Is told how a build goes on; does nothing. Subclass what you need."""
 
+    def downloading(self, done: int, total: int | None) -> None:
+        """The source is being downloaded: bytes that are here, and bytes in all if that is known."""
+
     def started(self, items: int, stages: tuple[str, ...]) -> None:
         """The source is read: so many utterances will walk through these stages."""
 
@@ -178,10 +181,11 @@ class PlanReport:
 class _Opened:
     """A recipe with its source read and its stages made."""
 
-    def __init__(self, recipe: Recipe, options: BuildOptions) -> None:
+    def __init__(self, recipe: Recipe, options: BuildOptions, observer: BuildObserver | None = None) -> None:
         self.recipe = recipe
         self.options = options
         self.source: Source = find("sources", recipe.source_type)(recipe.source_config)
+        self.source.progress = observer.downloading if observer is not None else None
         self.source.check()
         self.stages: tuple[Stage, ...] = tuple(find("stages", use.name)(use.config) for use in recipe.stages)
         names = [stage.name for stage in self.stages]
@@ -253,7 +257,7 @@ def build(recipe: Recipe, options: BuildOptions | None = None, observer: BuildOb
     options = options or BuildOptions()
     observer = observer or BuildObserver()
     start = time.perf_counter()
-    opened = _Opened(recipe, options)
+    opened = _Opened(recipe, options, observer)
     try:
         with (
             Workspace(options.workspace) as workspace,
@@ -331,7 +335,7 @@ def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Re
     info = _write(opened, workspace, observer, unchanged, report)
     report.utterances = info["utterances"]
     report.hours = info["hours"]
-    report.rejected = sum(entry["count"] for entry in info["rejected"])
+    report.rejected = info["refused"]["rejected"]
     return report
 
 

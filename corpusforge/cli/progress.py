@@ -26,6 +26,7 @@ class CliObserver(BuildObserver):
     """Prints nothing but what the user must know."""
 
     def __init__(self) -> None:
+        self._megabytes = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> CliObserver:
@@ -41,6 +42,13 @@ class CliObserver(BuildObserver):
 
     def _terminate(self, number: int, _frame: object) -> None:
         sys.exit(128 + number)
+
+    def downloading(self, done: int, total: int | None) -> None:
+        """A line every two megabytes: a download of unknown length has no honest bar."""
+        if done // 2_000_000 > self._megabytes // 2:
+            self._megabytes = done // 1_000_000
+            of = f" of {total / 1e6:,.0f}" if total else ""
+            click.echo(f"downloading: {done / 1e6:,.0f}{of} MB", err=True)
 
     def waiting(self, holder: str) -> None:
         """Say who holds the workspace."""

@@ -59,7 +59,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         info = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"utterances": None, "hours": None, "rejected": None}
-    rejected = sum(entry["count"] for entry in info["rejected"])
+    rejected = info["refused"]["rejected"]
     return {"utterances": info["utterances"], "hours": info["hours"], "rejected": rejected}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -34,6 +34,9 @@ class Source(ABC):
 
     name: ClassVar[str]
     Config: ClassVar[type[SourceConfig]]
+
+    progress: Callable[[int, int | None], None] | None = None
+    """Told of a download, should there be one: bytes that are here, and bytes in all if that is known."""
 
     def __init__(self, config: SourceConfig) -> None:
         self.config = config

@@ -89,7 +89,7 @@ class Flores200(Source):
 
     Args:
         config: Settings.
-        progress: Told of a download's progress in bytes, should there be one.
+        progress: Told of a download, as `Source.progress`.
     """
 
     name = "flores200"

@@ -11,7 +11,8 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -43,7 +44,12 @@ ESPEAK_NG = {"0.2.4": "1.52.0"}
 WPM = 175
 WPM_RANGE = (80, 450)
 PITCH = 50
-PITCH_RANGE = (0, 99)
+"""On espeak's scales of pitch and of its range, the voice's own."""
+PITCH_LIMITS = (-40, 58)
+"""Percent."""
+RANGE_SHARE = 0.25
+"""How much of a voice's base pitch espeak takes away for each doubling of its range (18 * range / base in espeak-ng's
+SetPitch2): 0.254 for cmn, 0.234 for voices that set no pitch of their own."""
 
 PAUSE = 0.1
 """Seconds between two segments. espeak leaves 0.01 s of silence at either end of what it says."""
@@ -87,7 +93,7 @@ class EspeakEngine:
         """FLORES codes it speaks, each with its default voice."""
         from corpusforge.speech import g2p
 
-        return g2p.languages()
+        return {lang: voice for lang in g2p.languages() if (voice := g2p.default_voice(lang)) is not None}
 
     def revision(self, lang: str) -> Mapping[str, Json]:
         """Versions that decide how `lang` sounds. Loads neither espeak-ng nor a language's rules."""
@@ -116,12 +122,23 @@ class EspeakEngine:
         return None
 
     def check(self, lang: str, voice: str | None, prosody: Prosody) -> None:
-        """Raise `RecipeError` for a voice that espeak-ng does not have, or a rate or pitch out of its range."""
+        """Raise `RecipeError` for a voice that espeak-ng does not have, or a rate or pitch out of its range.
+
+        Where rules of this project make phonemes of the text, these are the phonemes of one voice: others will not do,
+        but its variants (`cmn+f3`) will.
+        """
+        from corpusforge.speech import g2p
+
         words_per_minute(prosody.rate)
-        pitch_value(prosody.pitch)
+        pitch_values(prosody.pitch)
         if voice is None or self.available() is not None:
             return
         base, _, variant = voice.partition("+")
+        own = g2p.default_voice(lang)
+        if lang in g2p.RULES and base != own:
+            raise RecipeError(
+                f"espeak reads {lang} with the voice '{own}' or a variant of it ('{own}+f3'), not '{voice}'"
+            )
         bases, variants = voices()
         if base.casefold() not in bases:
             raise RecipeError(f"espeak has no voice '{base}' (wanted for {lang}): {nearest(base, bases)}")
@@ -144,14 +161,18 @@ class EspeakEngine:
         """
         from corpusforge.speech import g2p
 
-        wpm, pitch = words_per_minute(prosody.rate), pitch_value(prosody.pitch)
-        spoken = g2p.speak(text, lang, voice)
+        wpm, pitch = words_per_minute(prosody.rate), pitch_values(prosody.pitch)
+        own = g2p.default_voice(lang)
+        if own is None:
+            raise RecipeError(f"espeak does not speak {lang}: {nearest(lang, g2p.languages())}")
+        main = voice or own
+        spoken = g2p.speak(text, lang, main)
         if not spoken.segments:
             raise CannotSpeak(f"nothing in it can be read aloud: {_start(text)}")
-        main = voice or g2p.default_voice(lang) or spoken.segments[0].voice
+        segments = [replace(segment, voice=main) if segment.voice == own else segment for segment in spoken.segments]
         with self._lock:
             until = time.monotonic() + self.config.time_limit
-            parts, rate = self._speak(spoken.segments, main, wpm, pitch, until)
+            parts, rate = self._speak(segments, main, wpm, pitch, until)
         samples = _joined(parts, rate)
         if not samples.any():
             raise CannotSpeak(f"the voice '{main}' says nothing for: {_start(text)}")
@@ -165,7 +186,7 @@ class EspeakEngine:
             self._processes.clear()
 
     def _speak(
-        self, segments: tuple[Segment, ...], main: str, wpm: int | None, pitch: int | None, until: float
+        self, segments: Sequence[Segment], main: str, wpm: int | None, pitch: tuple[int, int] | None, until: float
     ) -> tuple[list[tuple[bool, bytes]], int]:
         """Each piece's samples, with whether it is in the sentence's own voice; and the sample rate."""
         from corpusforge.speech.engines.espeak_process import EspeakError, Request
@@ -173,9 +194,10 @@ class EspeakEngine:
         parts: list[tuple[bool, bytes]] = []
         rates: dict[int, str] = {}
         gap = self.config.word_gap or None
+        base, width = pitch or (None, None)
         for segment in segments:
             for content in pieces(segment.content, segment.phonemes):
-                request = Request(segment.voice, content, segment.phonemes, wpm, pitch, gap)
+                request = Request(segment.voice, content, segment.phonemes, wpm, base, width, gap)
                 samples, rate = self._recall(request, until, keep=segment.voice != main)
                 rates[rate] = segment.voice
                 if samples:
@@ -225,7 +247,7 @@ class EspeakEngine:
             missing = self.available()
             if missing:
                 raise MissingDependency(missing)
-            process = VoiceProcess(installed(), voice)
+            process = VoiceProcess(installed(), voice_file(voice))
         self._processes[voice] = process
         if len(self._processes) > VOICES_HELD:
             self._processes.popitem(last=False)[1].close()
@@ -248,21 +270,23 @@ def words_per_minute(rate: float) -> int | None:
     return wpm
 
 
-def pitch_value(pitch: float) -> int | None:
-    """The value on espeak's pitch scale for a fundamental frequency raised by `pitch` percent; None, the voice's own, at 0.
+def pitch_values(pitch: float) -> tuple[int, int] | None:
+    """Pitch and range as espeak counts them, for an F0 that is `pitch` percent higher; None, the voice's own, at 0.
 
-    espeak's scale is logarithmic: 50 is the voice's own, 0 half of it, 100 twice.
+    espeak's pitch moves only the base of F0: by itself, 40 % would be 26 %, and tones would become flatter. So the
+    range is scaled with it, and what espeak takes from the base for a wider range is given back. Its scale is
+    logarithmic: 50 is the voice's own, 0 half of it, 100 twice. Measured, F0 is then right to 5 points of percent.
 
     Raises:
         RecipeError: Out of espeak-ng's range.
     """
     if pitch == 0:
         return None
-    low, high = PITCH_RANGE
-    value = round(PITCH * (1 + math.log2(1 + pitch / 100))) if -100 < pitch < math.inf else -1
-    if not low <= value <= high:
-        raise RecipeError(f"pitch {pitch:g} %: espeak can shift it by -50 to 97 %")
-    return value
+    low, high = PITCH_LIMITS
+    if not low <= pitch <= high:
+        raise RecipeError(f"pitch {pitch:g} %: espeak can shift it by {low} to {high} %")
+    factor = 1 + pitch / 100
+    return round(PITCH * (1 + math.log2(factor + RANGE_SHARE * (factor - 1)))), round(PITCH * factor)
 
 
 def pieces(content: str, phonemes: bool, longest: int = LONGEST_PIECE) -> list[str]:
@@ -325,8 +349,8 @@ def _joined(parts: list[tuple[bool, bytes]], rate: int) -> NDArray[np.float32]:
     clips = [np.frombuffer(samples, np.int16) * np.float32(1 / 32768) for _, samples in parts]
     if len(clips) <= 1:
         return clips[0] if clips else np.zeros(0, np.float32)
-    own = [_active_power(clip, rate) for (is_own, _), clip in zip(parts, clips, strict=True) if is_own]
-    level = max(own, default=0.0)
+    own = [clip for (is_own, _), clip in zip(parts, clips, strict=True) if is_own]
+    level = _active_power(np.concatenate(own), rate) if own else 0.0
     pause = np.zeros(round(PAUSE * rate), np.float32)
     joined: list[NDArray[np.float32]] = []
     for (is_own, _), clip in zip(parts, clips, strict=True):
@@ -361,18 +385,34 @@ def installed() -> Installed:
 
 
 @lru_cache(maxsize=1)
-def voices() -> tuple[frozenset[str], frozenset[str]]:
-    """Names of espeak-ng's voices (folded), and of the variants that may follow one after a `+`."""
+def voices() -> tuple[Mapping[str, str], frozenset[str]]:
+    """The voices of espeak-ng, and the variants that may follow one after a `+`.
+
+    Returns:
+        Names (folded) to what the library loads, the voice's file: a file's own name, and each language tag in it
+        (`fr-fr` to `fr`), which `espeak-ng -v` takes too but the library does not. And the names of variants.
+    """
     data = Path(installed().data)
-    names = set()
-    for path in (data / "lang").rglob("*"):
-        if path.is_file():
-            names.add(path.name.casefold())
-            for line in path.read_text("utf-8", "replace").splitlines():
-                words = line.split()
-                if len(words) > 1 and words[0] == "language":
-                    names.add(words[1].casefold())
-    return frozenset(names), frozenset(path.name for path in (data / "voices" / "!v").iterdir())
+    files: dict[str, str] = {}
+    tags: dict[str, tuple[int, str]] = {}
+    for path in sorted((data / "lang").rglob("*")):
+        if not path.is_file():
+            continue
+        files[path.name.casefold()] = path.name
+        for line in path.read_text("utf-8", "replace").splitlines():
+            words = line.split()
+            if len(words) > 1 and words[0] == "language":
+                priority = int(words[2]) if len(words) > 2 and words[2].isdecimal() else 5
+                found = (priority, path.name)
+                tags[words[1].casefold()] = min(found, tags.get(words[1].casefold(), found))
+    by_tag = {tag: name for tag, (_, name) in tags.items()}
+    return {**by_tag, **files}, frozenset(path.name for path in (data / "voices" / "!v").iterdir())
+
+
+def voice_file(voice: str) -> str:
+    """The name by which the library loads a voice; an unknown one as it is."""
+    base, plus, variant = voice.partition("+")
+    return voices()[0].get(base.casefold(), base) + plus + variant
 
 
 @lru_cache(maxsize=8)

@@ -55,7 +55,7 @@ class Request:
         content: Text, or bracketed phoneme mnemonics.
         phonemes: Whether `content` holds mnemonics.
         wpm: Words a minute.
-        pitch: espeak's scale, 0 to 99.
+        pitch, pitch_range: On espeak's scale, 0 to 99.
         word_gap: Pause between words in 10 ms.
     """
 
@@ -64,6 +64,7 @@ class Request:
     phonemes: bool = False
     wpm: int | None = None
     pitch: int | None = None
+    pitch_range: int | None = None
     word_gap: int | None = None
 
 
@@ -114,9 +115,10 @@ class VoiceProcess:
         """
         text = request.content.replace("\0", " ").encode()
         flags = FLAG_UTF8 | (FLAG_PHONEMES if request.phonemes else 0)
-        own = [-1 if value is None else value for value in (request.wpm, request.pitch, request.word_gap)]
+        wanted = (request.wpm, request.pitch, request.pitch_range, request.word_gap)
+        prosody = [program.VOICES_OWN if value is None else value for value in wanted]
         self._number += 1
-        head = program.REQUEST.pack(self._number, seconds, *own, flags, LARGEST, len(text))
+        head = program.REQUEST.pack(self._number, seconds, *prosody, flags, LARGEST, len(text))
         until = time.monotonic() + seconds + GRACE
         try:
             self._socket.settimeout(seconds + GRACE)
@@ -150,6 +152,11 @@ class VoiceProcess:
         if status == program.EXITED:
             raise EspeakError(self._about(request, f"ended with exit status {value}"))
         raise Killed(self._about(request, f"was ended by {_signal_name(status)}"))
+
+    @property
+    def pid(self) -> int:
+        """Of the program, the parent of those who speak."""
+        return self._process.pid
 
     @property
     def closed(self) -> bool:

@@ -35,9 +35,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing is not imported here: it would be in every fork
     from typing import NoReturn
 
-REQUEST = struct.Struct("=QdiiiiqI")
-"""Number of the request, seconds allowed, words a minute, pitch (0 to 99), word gap (10 ms), espeak flags, bytes of
-samples allowed, bytes of UTF-8 text that follow. A negative parameter leaves the voice's own."""
+REQUEST = struct.Struct("=QdiiiiiqI")
+"""Number of the request, seconds allowed, words a minute, pitch and its range (0 to 99), word gap (10 ms), espeak
+flags, bytes of samples allowed, bytes of UTF-8 text that follow."""
+
+VOICES_OWN = -1
+"""For words a minute, pitch, range and gap: do not touch it."""
 
 REPLY = struct.Struct("=Qiiq")
 """Number of the request (0 in what the parent says), pid of the child, status, bytes of samples.
@@ -65,7 +68,7 @@ between phonemes depends on how far: from about 3 s on the sound changes. Up to 
 NOISE_SEED = 1
 SYNCHRONOUS = 2
 DONT_EXIT = 0x8000
-RATE, PITCH, WORD_GAP = 1, 3, 7
+RATE, PITCH, RANGE, WORD_GAP = 1, 3, 4, 7
 TEXT_CHARACTER_POSITION = 1
 PR_SET_PDEATHSIG = 1
 
@@ -111,10 +114,10 @@ class Voice:
         self.take = kind(take)
         lib.espeak_SetSynthCallback(self.take)
 
-    def speak(self, text: bytes, rate: int, pitch: int, gap: int, flags: int, allowed: int) -> tuple[int, int]:
+    def speak(self, text: bytes, prosody: tuple[int, ...], flags: int, allowed: int) -> tuple[int, int]:
         """Status and value of a reply."""
-        for number, value in ((RATE, rate), (PITCH, pitch), (WORD_GAP, gap)):
-            if value >= 0:
+        for number, value in zip((RATE, PITCH, RANGE, WORD_GAP), prosody, strict=True):
+            if value != VOICES_OWN:
                 self.lib.espeak_SetParameter(number, value, 0)
         self.allowed = allowed
         error = self.lib.espeak_Synth(text, len(text) + 1, 0, TEXT_CHARACTER_POSITION, 0, flags, None, None)
@@ -145,11 +148,11 @@ def child(voice: Voice, sock: int, parent: int) -> NoReturn:
                 os._exit(HUNG_UP)
         head = receive(sock, REQUEST.size)
         if head is not None:
-            number, seconds, rate, pitch, gap, flags, allowed, size = REQUEST.unpack(head)
+            number, seconds, *prosody, flags, allowed, size = REQUEST.unpack(head)
             text = receive(sock, size)
             if text is not None:
                 signal.setitimer(signal.ITIMER_REAL, seconds)  # nothing handles SIGALRM: it ends the process
-                answer = voice.speak(text, rate, pitch, gap, flags, allowed)
+                answer = voice.speak(text, tuple(prosody), flags, allowed)
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 os.write(sock, REPLY.pack(number, os.getpid(), *answer))
                 status = 0
