@@ -87,8 +87,8 @@ class Synthesize(Stage):
             "engine": name,
             "revision": dict(engine.revision(variant)),
             "voice": self._voice(variant) or engine.languages().get(variant),
-            "rate": _of(self._config.rate, variant, 0.0),
-            "pitch": _of(self._config.pitch, variant, 0.0),
+            "rate": _short(_of(self._config.rate, variant, 0.0)),
+            "pitch": _short(_of(self._config.pitch, variant, 0.0)),
             "audio": self._config.audio.model_dump(mode="json"),
         }
         own = _semantic(engine)
@@ -194,6 +194,11 @@ def _of(value: Value | Mapping[str, Value], lang: str, otherwise: Value) -> Valu
     if isinstance(value, Mapping):
         return value[lang] if lang in value else value.get(DEFAULT, otherwise)
     return value
+
+
+def _short(percent: float) -> float:
+    """10 for 10.0: shown to users."""
+    return int(percent) if percent.is_integer() else percent
 
 
 def _semantic(engine: Engine) -> dict[str, Json]:

@@ -14,7 +14,7 @@ Rules, in this order (`verbalize`):
 - digit strings of nine or more digits, and those that begin with 0: digit by digit
 - 2 before a measure word: 2个 → 两个
 - other numbers: cardinals to 10^16 with 万, 亿, 万亿; decimals 点; negative 负; thousands separators are dropped
-- symbols between words: + 加, = 等于, & 和, @ 艾特, × 乘, ÷ 除以, # 井号; / is a pause
+- symbols: + 加, = 等于, & 和, @ 艾特, × 乘, ÷ 除以, # 井号; / is a pause
 
 Latin words are left as they are, for a voice that reads them. Number words are written here: a library for them would be
 called from as many rules as stand here, and what it adds to those is thirty lines.

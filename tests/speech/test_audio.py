@@ -35,7 +35,7 @@ def dbfs(samples: NDArray[np.float32]) -> float:
 
 def tone(seconds: float, rate: int, hertz: float = 440.0, amplitude: float = 0.5) -> NDArray[np.float32]:
     phase = 2 * np.pi * hertz / rate * np.arange(round(seconds * rate))
-    return (amplitude * np.sin(phase)).astype(np.float32)
+    return np.asarray(amplitude * np.sin(phase), np.float32)
 
 
 def speechlike(seed: int, seconds: float, rate: int, peak: float) -> NDArray[np.float32]:
@@ -44,7 +44,7 @@ def speechlike(seed: int, seconds: float, rate: int, peak: float) -> NDArray[np.
     count = max(1, round(seconds * rate))
     envelope = np.repeat(random.uniform(0, 1, count // 800 + 1) ** 3, 800)[:count]
     noise = random.standard_normal(count) * envelope
-    return (noise * peak / max(1e-9, np.abs(noise).max())).astype(np.float32)
+    return np.asarray(noise * peak / max(1e-9, np.abs(noise).max()), np.float32)
 
 
 clips = st.builds(

@@ -58,11 +58,9 @@ LEVEL_RANGE_DB = 6.0
 """How far a segment may be turned up or down to the level of the sentence's own voice."""
 
 LONGEST_PIECE = 4000
-"""Characters that are spoken in one go: more than any sentence, and what espeak's buffers surely hold."""
+"""Characters that one child speaks: more than any sentence has, and little enough to be bounded in time and memory."""
 
 VOICES_HELD = 6
-REMEMBERED = 512
-LONGEST_REMEMBERED = 100
 
 
 class EspeakConfig(EngineConfig):
@@ -85,7 +83,6 @@ class EspeakEngine:
     def __init__(self, config: EspeakConfig) -> None:
         self.config = config
         self._processes: OrderedDict[str, VoiceProcess] = OrderedDict()
-        self._foreign: OrderedDict[Request, tuple[bytes, int]] = OrderedDict()
         self._lock = threading.Lock()
         self._owner = os.getpid()
 
@@ -136,9 +133,7 @@ class EspeakEngine:
         base, _, variant = voice.partition("+")
         own = g2p.default_voice(lang)
         if lang in g2p.RULES and base != own:
-            raise RecipeError(
-                f"espeak reads {lang} with the voice '{own}' or a variant of it ('{own}+f3'), not '{voice}'"
-            )
+            raise RecipeError(f"espeak reads {lang} with '{own}' or a variant of it ('{own}+f3'), not with '{voice}'")
         bases, variants = voices()
         if base.casefold() not in bases:
             raise RecipeError(f"espeak has no voice '{base}' (wanted for {lang}): {nearest(base, bases)}")
@@ -188,51 +183,77 @@ class EspeakEngine:
     def _speak(
         self, segments: Sequence[Segment], main: str, wpm: int | None, pitch: tuple[int, int] | None, until: float
     ) -> tuple[list[tuple[bool, bytes]], int]:
-        """Each piece's samples, with whether it is in the sentence's own voice; and the sample rate."""
+        """Each piece's samples in reading order, with whether it is in the sentence's own voice; and the sample rate.
+
+        One child speaks all that a voice has to say, up to `LONGEST_PIECE` characters; voices speak at the same time.
+        """
         from corpusforge.speech.engines.espeak_process import EspeakError, Request
 
-        parts: list[tuple[bool, bytes]] = []
-        rates: dict[int, str] = {}
-        gap = self.config.word_gap or None
         base, width = pitch or (None, None)
-        for segment in segments:
-            for content in pieces(segment.content, segment.phonemes):
-                request = Request(segment.voice, content, segment.phonemes, wpm, base, width, gap)
-                samples, rate = self._recall(request, until, keep=segment.voice != main)
-                rates[rate] = segment.voice
-                if samples:
-                    parts.append((segment.voice == main, samples))
+        batches = _batches(segments)
+        requests = [
+            Request(voice, tuple(texts.values()), wpm, base, width, self.config.word_gap or None)
+            for voice, texts in batches
+        ]
+        found: dict[int, tuple[bool, bytes]] = {}
+        rates: dict[int, str] = {}
+        for (voice, texts), (clips, rate) in zip(batches, self._spoken(requests, until), strict=True):
+            rates[rate] = voice
+            found |= {place: (voice == main, clip) for place, clip in zip(texts, clips, strict=True)}
         if len(rates) > 1:
             shown = ", ".join(f"{voice} {rate} Hz" for rate, voice in sorted(rates.items()))
             raise EspeakError(f"the voices of one sentence have different sample rates: {shown}")
-        return parts, next(iter(rates))
+        return [found[place] for place in sorted(found)], next(iter(rates))
 
-    def _recall(self, request: Request, until: float, keep: bool) -> tuple[bytes, int]:
-        """The samples of a request; foreign words come again and again, so the short ones are kept."""
-        if not keep or len(request.content) > LONGEST_REMEMBERED:
-            return self._request(request, until)
-        found = self._foreign.pop(request, None)
-        if found is None:
-            found = self._request(request, until)
-        self._foreign[request] = found
-        if len(self._foreign) > REMEMBERED:
-            self._foreign.popitem(last=False)
-        return found
+    def _spoken(self, requests: Sequence[Request], until: float) -> list[tuple[list[bytes], int]]:
+        """The clips of each request, and their sample rate. Requests to different voices overlap."""
+        answers: dict[int, tuple[list[bytes], int]] = {}
+        waiting: dict[str, int] = {}
 
-    def _request(self, request: Request, until: float) -> tuple[bytes, int]:
-        from corpusforge.speech.engines.espeak_process import EspeakError, Killed
+        def collect() -> None:
+            while waiting:
+                _, number = waiting.popitem()
+                answers[number] = self._answer(requests[number], until)
 
-        for last in (False, True):
-            process = self._process(request.voice)
-            seconds = until - time.monotonic()
-            if seconds <= 0:
-                raise EspeakError(f"no end after {self.config.time_limit:g} s, before: {_start(request.content)}")
-            try:
-                return process.speak(request, seconds), process.sample_rate
-            except Killed:
-                if last:
-                    raise
-        raise AssertionError("unreachable")
+        try:
+            for number, request in enumerate(requests):
+                if request.voice in waiting or len(waiting) == VOICES_HELD - 1:
+                    collect()
+                self._ask(request, until)
+                waiting[request.voice] = number
+            collect()
+        except BaseException:
+            for voice in waiting:  # nobody will take their answers
+                self._processes[voice].close()
+            raise
+        return [answers[number] for number in range(len(requests))]
+
+    def _ask(self, request: Request, until: float) -> None:
+        from corpusforge.speech.engines.espeak_process import Killed
+
+        try:
+            self._process(request.voice).send(request, self._seconds(request, until))
+        except Killed:  # while it was idle
+            self._process(request.voice).send(request, self._seconds(request, until))
+
+    def _answer(self, request: Request, until: float) -> tuple[list[bytes], int]:
+        from corpusforge.speech.engines.espeak_process import Killed
+
+        process = self._processes[request.voice]
+        try:
+            return process.receive(), process.sample_rate
+        except Killed:  # by something outside: not the request's fault, so once more
+            self._ask(request, until)
+            process = self._processes[request.voice]
+            return process.receive(), process.sample_rate
+
+    def _seconds(self, request: Request, until: float) -> float:
+        from corpusforge.speech.engines.espeak_process import EspeakError
+
+        seconds = until - time.monotonic()
+        if seconds <= 0:
+            raise EspeakError(f"no end after {self.config.time_limit:g} s, before: {_start(request.texts[0][0])}")
+        return seconds
 
     def _process(self, voice: str) -> VoiceProcess:
         from corpusforge.speech.engines.espeak_process import VoiceProcess
@@ -287,6 +308,23 @@ def pitch_values(pitch: float) -> tuple[int, int] | None:
         raise RecipeError(f"pitch {pitch:g} %: espeak can shift it by {low} to {high} %")
     factor = 1 + pitch / 100
     return round(PITCH * (1 + math.log2(factor + RANGE_SHARE * (factor - 1)))), round(PITCH * factor)
+
+
+def _batches(segments: Sequence[Segment]) -> list[tuple[str, dict[int, tuple[str, bool]]]]:
+    """What each child says: a voice, and texts (with whether they are phonemes) by their place in the sentence."""
+    batches: list[tuple[str, dict[int, tuple[str, bool]]]] = []
+    open_ones: dict[str, tuple[dict[int, tuple[str, bool]], int]] = {}
+    place = 0
+    for segment in segments:
+        for content in pieces(segment.content, segment.phonemes):
+            texts, size = open_ones.get(segment.voice, ({}, LONGEST_PIECE))
+            if size + len(content) > LONGEST_PIECE:
+                texts, size = {}, 0
+                batches.append((segment.voice, texts))
+            texts[place] = (content, segment.phonemes)
+            open_ones[segment.voice] = texts, size + len(content)
+            place += 1
+    return batches
 
 
 def pieces(content: str, phonemes: bool, longest: int = LONGEST_PIECE) -> list[str]:

@@ -28,9 +28,6 @@ LARGEST = 2 * 22050 * 3600
 KEPT = 1 << 23
 """Bytes of the sample file that are kept for the next request."""
 
-FLAG_UTF8 = 1
-FLAG_PHONEMES = 0x100
-
 _OWN_DOING = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 
 
@@ -52,16 +49,14 @@ class Request:
 
     Attributes:
         voice: Who says it.
-        content: Text, or bracketed phoneme mnemonics.
-        phonemes: Whether `content` holds mnemonics.
+        texts: One after another, each with whether it is bracketed phoneme mnemonics.
         wpm: Words a minute.
         pitch, pitch_range: On espeak's scale, 0 to 99.
         word_gap: Pause between words in 10 ms.
     """
 
     voice: str
-    content: str
-    phonemes: bool = False
+    texts: tuple[tuple[str, bool], ...]
     wpm: int | None = None
     pitch: int | None = None
     pitch_range: int | None = None
@@ -80,6 +75,7 @@ class VoiceProcess:
         self.voice = voice
         self._number = 0
         self._answered = 0
+        self._asked: tuple[Request, float, float] | None = None
         self._samples = _anonymous_file()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -93,7 +89,7 @@ class VoiceProcess:
             )
         self._socket = ours
         try:
-            _, _, status, self.sample_rate = self._receive(time.monotonic() + START_UP)
+            _, _, status, self.sample_rate = self._reply(time.monotonic() + START_UP)
         except (TimeoutError, OSError) as error:
             self.close()
             raise EspeakError(f"the espeak-ng program for voice '{voice}' did not start: {error}") from error
@@ -106,25 +102,44 @@ class VoiceProcess:
                 "install it again: pip install --force-reinstall 'corpusforge[espeak]'"
             )
 
-    def speak(self, request: Request, seconds: float) -> bytes:
-        """The samples of one request, int16 in native byte order.
+    def speak(self, request: Request, seconds: float) -> list[bytes]:
+        """`send` and `receive` in one."""
+        self.send(request, seconds)
+        return self.receive()
+
+    def send(self, request: Request, seconds: float) -> None:
+        """Have a request spoken within `seconds`. One at a time: `receive` what was sent before sending more.
 
         Raises:
-            EspeakError: A crash, a hang, or espeak's refusal; `broken` says whether the program can go on.
-            Killed: The child was ended from outside, which says nothing about the request.
+            Killed: The program has been ended from outside.
         """
-        text = request.content.replace("\0", " ").encode()
-        flags = FLAG_UTF8 | (FLAG_PHONEMES if request.phonemes else 0)
+        assert self._asked is None, "a request is still being spoken"
+        kinds = (program.TEXT, program.PHONEMES)
+        body = b"".join(kinds[phonemes] + text.replace("\0", " ").encode() + b"\0" for text, phonemes in request.texts)
         wanted = (request.wpm, request.pitch, request.pitch_range, request.word_gap)
         prosody = [program.VOICES_OWN if value is None else value for value in wanted]
         self._number += 1
-        head = program.REQUEST.pack(self._number, seconds, *prosody, flags, LARGEST, len(text))
-        until = time.monotonic() + seconds + GRACE
+        head = program.REQUEST.pack(self._number, seconds, *prosody, LARGEST, len(request.texts), len(body))
+        self._asked = request, seconds, time.monotonic() + seconds + GRACE
         try:
             self._socket.settimeout(seconds + GRACE)
-            self._socket.sendall(head + text)
+            self._socket.sendall(head + body)
+        except OSError:
+            self.close()
+            raise Killed(_about(request, "was ended from outside")) from None
+
+    def receive(self) -> list[bytes]:
+        """The samples of each text that was sent, int16 in native byte order.
+
+        Raises:
+            EspeakError: A crash, a hang, or espeak's refusal; `closed` says whether the program has ended too.
+            Killed: The child was ended from outside, which says nothing about the request.
+        """
+        assert self._asked is not None, "nothing was sent"
+        (request, seconds, until), self._asked = self._asked, None
+        try:
             while True:
-                number, pid, status, value = self._receive(until)
+                number, pid, status, value = self._reply(until)
                 if number == self._number:
                     self._answered = pid
                     break
@@ -132,26 +147,26 @@ class VoiceProcess:
                     break
         except TimeoutError:
             self.close()
-            raise EspeakError(self._about(request, f"gave no answer for {seconds + GRACE:g} s")) from None
+            raise EspeakError(_about(request, f"gave no answer for {seconds + GRACE:g} s")) from None
         except OSError:
             self.close()
-            raise Killed(self._about(request, "was ended from outside")) from None
+            raise Killed(_about(request, "was ended from outside")) from None
         if status == 0:
-            return self._take(value)
+            return self._take(value, len(request.texts))
         if status == signal.SIGALRM:
-            raise EspeakError(self._about(request, f"hung: no end after {seconds:g} s"))
+            raise EspeakError(_about(request, f"hung: no end after {seconds:g} s"))
         if status in _OWN_DOING:
-            raise EspeakError(self._about(request, f"crashed with {signal.Signals(status).name}"))
+            raise EspeakError(_about(request, f"crashed with {signal.Signals(status).name}"))
         if status == program.TOO_LONG:
-            raise EspeakError(self._about(request, "ran away: more than an hour of audio"))
+            raise EspeakError(_about(request, "ran away: more than an hour of audio"))
         if status == program.CANNOT_WRITE:
-            raise EspeakError(self._about(request, f"could not write its samples: {os.strerror(value)}"))
+            raise EspeakError(_about(request, f"could not write its samples: {os.strerror(value)}"))
         if status == program.REFUSED:
-            raise EspeakError(self._about(request, f"refused with error {value:#x}"))
+            raise EspeakError(_about(request, f"refused with error {value:#x}"))
         self.close()  # ended while it was reading, perhaps: what is left in the socket cannot be trusted
         if status == program.EXITED:
-            raise EspeakError(self._about(request, f"ended with exit status {value}"))
-        raise Killed(self._about(request, f"was ended by {_signal_name(status)}"))
+            raise EspeakError(_about(request, f"ended with exit status {value}"))
+        raise Killed(_about(request, f"was ended by {_signal_name(status)}"))
 
     @property
     def pid(self) -> int:
@@ -183,7 +198,7 @@ class VoiceProcess:
         self._samples = -1
         self._process.returncode = 0  # not this process's child: do not wait for it
 
-    def _receive(self, until: float) -> tuple[int, int, int, int]:
+    def _reply(self, until: float) -> tuple[int, int, int, int]:
         parts = b""
         while len(parts) < program.REPLY.size:
             self._socket.settimeout(max(0.001, until - time.monotonic()))
@@ -194,24 +209,29 @@ class VoiceProcess:
         number, pid, status, value = program.REPLY.unpack(parts)
         return number, pid, status, value
 
-    def _take(self, size: int) -> bytes:
-        parts = []
+    def _take(self, size: int, count: int) -> list[bytes]:
+        """`count` clips out of the sample file, which holds `size` bytes of samples and then the clips' ends."""
+        content = self._read(size + count * program.END.size)
+        clips = []
         start = 0
-        while start < size:
-            part = os.pread(self._samples, size - start, start)
-            if not part:
-                self.close()
-                raise EspeakError(f"espeak-ng with voice '{self.voice}' announced {size} bytes and wrote {start}")
-            parts.append(part)
-            start += len(part)
+        for (end,) in program.END.iter_unpack(content[size:]):
+            clips.append(content[start:end] if count > 1 else content[:size])
+            start = end
         if size > KEPT:
             os.ftruncate(self._samples, 0)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return clips
 
-    def _about(self, request: Request, what: str) -> str:
-        content = request.content
-        shown = content if len(content) <= 60 else content[:60] + "…"
-        return f"espeak-ng with voice '{self.voice}' {what}, reading: {shown}"
+    def _read(self, size: int) -> bytes:
+        parts: list[bytes] = []
+        found = 0
+        while found < size:
+            part = os.pread(self._samples, size - found, found)
+            if not part:
+                self.close()
+                raise EspeakError(f"espeak-ng with voice '{self.voice}' announced {size} bytes and wrote {found}")
+            parts.append(part)
+            found += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Killed(EspeakError):
@@ -225,6 +245,12 @@ def _anonymous_file() -> int:
     descriptor, path = tempfile.mkstemp()
     os.unlink(path)
     return descriptor
+
+
+def _about(request: Request, what: str) -> str:
+    content = " ".join(text for text, _ in request.texts)
+    shown = content if len(content) <= 60 else content[:60] + "…"
+    return f"espeak-ng with voice '{request.voice}' {what}, reading: {shown}"
 
 
 def _signal_name(number: int) -> str:

@@ -8,8 +8,8 @@ process (its Burmese voice overruns a buffer). It is GPL-3 too, so it stays in a
                           └─fork─► child: waits for one request, speaks it, answers, ends
 
 The parent always has one child waiting, forked before the request comes, so that forking costs no time that anyone
-waits for. Every utterance is the first thing its process says, so order and history cannot show in the bytes; a
-crash or a hang takes one child with it, and the parent forks the next one.
+waits for. Every request, all that one voice says of a sentence, is the first thing its process says, so order and
+history cannot show in the bytes; a crash or a hang takes one child with it, and the parent forks the next one.
 
 The child writes its samples to a file that both sides hold (no size limit, nothing to copy twice, and a child that dies
 while writing cannot garble a message), and answers on the socket.
@@ -35,16 +35,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing is not imported here: it would be in every fork
     from typing import NoReturn
 
-REQUEST = struct.Struct("=QdiiiiiqI")
-"""Number of the request, seconds allowed, words a minute, pitch and its range (0 to 99), word gap (10 ms), espeak
-flags, bytes of samples allowed, bytes of UTF-8 text that follow."""
+REQUEST = struct.Struct("=QdiiiiqII")
+"""Number of the request, seconds allowed, words a minute, pitch and its range (0 to 99), word gap (10 ms), bytes of
+samples allowed, number of texts, bytes of UTF-8 that follow: each text with its kind before it and a zero after it."""
+
+TEXT, PHONEMES = b"T", b"P"
+"""Kinds of text: words, or bracketed phoneme mnemonics."""
 
 VOICES_OWN = -1
 """For words a minute, pitch, range and gap: do not touch it."""
 
 REPLY = struct.Struct("=Qiiq")
-"""Number of the request (0 in what the parent says), pid of the child, status, bytes of samples.
-Status: 0, or the signal that ended the child, or one of:"""
+"""Number of the request (0 in what the parent says), pid of the child, status, bytes of samples. After the samples the
+file holds where those of each text end, in bytes, as `END`. Status: 0, or the signal that ended the child, or one of
+the numbers below."""
+
+END = struct.Struct("=q")
 
 READY = 1000
 """From the parent, once: the voice is loaded; the last value is the sample rate."""
@@ -69,7 +75,8 @@ NOISE_SEED = 1
 SYNCHRONOUS = 2
 DONT_EXIT = 0x8000
 RATE, PITCH, RANGE, WORD_GAP = 1, 3, 4, 7
-TEXT_CHARACTER_POSITION = 1
+POSITION_IN_CHARACTERS = 1
+UTF8, HAS_PHONEMES = 1, 0x100
 PR_SET_PDEATHSIG = 1
 
 
@@ -92,7 +99,7 @@ class Voice:
         write = self.libc.pwrite
         write.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_long]
         write.restype = ctypes.c_ssize_t
-        self.size = self.allowed = 0
+        self.samples, self.size, self.allowed = samples, 0, 0
         self.problem: tuple[int, int] | None = None
 
         def take(wave: int | None, count: int, events: int | None) -> int:
@@ -114,16 +121,23 @@ class Voice:
         self.take = kind(take)
         lib.espeak_SetSynthCallback(self.take)
 
-    def speak(self, text: bytes, prosody: tuple[int, ...], flags: int, allowed: int) -> tuple[int, int]:
+    def speak(self, texts: list[bytes], prosody: tuple[int, ...], allowed: int) -> tuple[int, int]:
         """Status and value of a reply."""
         for number, value in zip((RATE, PITCH, RANGE, WORD_GAP), prosody, strict=True):
             if value != VOICES_OWN:
                 self.lib.espeak_SetParameter(number, value, 0)
         self.allowed = allowed
-        error = self.lib.espeak_Synth(text, len(text) + 1, 0, TEXT_CHARACTER_POSITION, 0, flags, None, None)
-        if self.problem:
-            return self.problem
-        return (REFUSED, error) if error else (0, self.size)
+        ends = b""
+        for text in texts:
+            flags = UTF8 | (HAS_PHONEMES if text[:1] == PHONEMES else 0)
+            error = self.lib.espeak_Synth(text[1:], len(text), 0, POSITION_IN_CHARACTERS, 0, flags, None, None)
+            if self.problem:
+                return self.problem
+            if error:
+                return REFUSED, error
+            ends += END.pack(self.size)
+        os.pwrite(self.samples, ends, self.size)
+        return 0, self.size
 
 
 def receive(sock: int, size: int) -> bytes | None:
@@ -148,11 +162,11 @@ def child(voice: Voice, sock: int, parent: int) -> NoReturn:
                 os._exit(HUNG_UP)
         head = receive(sock, REQUEST.size)
         if head is not None:
-            number, seconds, *prosody, flags, allowed, size = REQUEST.unpack(head)
-            text = receive(sock, size)
-            if text is not None:
+            number, seconds, *prosody, allowed, count, size = REQUEST.unpack(head)
+            body = receive(sock, size)
+            if body is not None:
                 signal.setitimer(signal.ITIMER_REAL, seconds)  # nothing handles SIGALRM: it ends the process
-                answer = voice.speak(text, tuple(prosody), flags, allowed)
+                answer = voice.speak(body.split(b"\0", count)[:count], tuple(prosody), allowed)
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 os.write(sock, REPLY.pack(number, os.getpid(), *answer))
                 status = 0

@@ -18,7 +18,7 @@ _VOICES = """
 afr_Latn af  als_Latn sq  amh_Ethi am  arb_Arab ar  asm_Beng as  azj_Latn az  bak_Cyrl ba
 bel_Cyrl be  ben_Beng bn  bod_Tibt cmn  bos_Latn bs  bul_Cyrl bg  cat_Latn ca  ces_Latn cs
 cym_Latn cy  dan_Latn da  deu_Latn de  ell_Grek el  eng_Latn en-us  epo_Latn eo  est_Latn et
-eus_Latn eu  fao_Latn fo  fin_Latn fi  fra_Latn fr-fr  gaz_Latn om  gla_Latn gd  gle_Latn ga
+eus_Latn eu  fao_Latn fo  fin_Latn fi  fra_Latn fr  gaz_Latn om  gla_Latn gd  gle_Latn ga
 grn_Latn gn  guj_Gujr gu  hat_Latn ht  heb_Hebr he  hin_Deva hi  hrv_Latn hr  hun_Latn hu
 hye_Armn hy  ind_Latn id  isl_Latn is  ita_Latn it  jpn_Jpan ja  kan_Knda kn  kat_Geor ka
 kaz_Cyrl kk  kir_Cyrl ky  kmr_Latn ku  kor_Hang ko  lit_Latn lt  ltg_Latn ltg  ltz_Latn lb
