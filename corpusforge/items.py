@@ -50,7 +50,7 @@ class Utterance:
         merged = {**self.fields, **fields}
         if not _ATTRIBUTE_SET.isdisjoint(fields):
             values = [merged.pop(name, value) for name, value in zip(ATTRIBUTES, values, strict=True)]
-        return Utterance(*values, merged)
+        return Utterance(*values, merged)  # type: ignore[call-arg]  # as many as ATTRIBUTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ class _Draft:
     def set(self, parts: list[str], value: Any, where: str) -> None:
         target = self._target(parts[0], where)
         loc = (*target, *parts[1:])
-        parent = self.data
+        parent: Any = self.data
         for part in loc[:-1]:
             if isinstance(part, str) and isinstance(parent, dict):
                 parent = parent.setdefault(part, {})
@@ -322,7 +322,7 @@ def fields_at(model: type[BaseModel], steps: Loc) -> list[str]:
     """Names of the settings at a path inside a model."""
     models = [model]
     for step in steps:
-        fields = [inner.model_fields[step] for inner in models if step in inner.model_fields]  # type: ignore[index]
+        fields = [inner.model_fields[step] for inner in models if step in inner.model_fields]
         if fields or isinstance(step, str):
             models = [found for field in fields for found in models_in(field.annotation)] or models
     return sorted({name for inner in models for name in inner.model_fields})

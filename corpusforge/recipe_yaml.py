@@ -80,7 +80,8 @@ def parse_value(text: str, name: str) -> Any:
 def _refuse_bombs(text: str, name: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        where = f"{name}:{event.start_mark.line + 1}:{event.start_mark.column + 1}"
+        mark = event.start_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else name
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise RecipeError(f"{where}: anchors (&) and aliases (*) are not allowed: write the value out, or quote it")
         if isinstance(event, yaml.CollectionStartEvent):
@@ -118,7 +119,7 @@ def _plain(node: yaml.Node, loc: Loc, places: dict[Loc, str], name: str) -> Any:
             f"{_place(node, name)}: {node.value!r} is read as {_kind(node)}, expected text, a number, true, false or "
             "null: put it in quotes"
         )
-    return yaml.constructor.SafeConstructor().construct_object(node)  # type: ignore[no-untyped-call]
+    return yaml.constructor.SafeConstructor().construct_object(node)
 
 
 def _place(node: yaml.Node, name: str) -> str:

@@ -82,7 +82,7 @@ class Planner:
         self.force = frozenset(index for index, stage in enumerate(stages) if stage.name in force)
         self.corpus = workspace.index.corpus_id(corpus)
         self._inputs = tuple(sorted({"lang", "text"}.union(*(stage.reads for stage in stages))))
-        self._tails: dict[tuple[str, ...], bytes] = {}
+        self._tails: dict[tuple[str, ...], str] = {}
 
     def advance(self, items: Sequence[Utterance]) -> list[Progress]:
         """Walk items as far as the store goes, in order. Reads the index a few times, however many items there are."""
@@ -110,10 +110,9 @@ class Planner:
         variants = tuple(keys.stage.variant(item) for keys in self.keys)
         tails = self._tails.get(variants)
         if tails is None:
-            tails = digest(*(keys.tail(item) for keys in self.keys))
+            tails = digest(*(keys.tail(item).decode() for keys in self.keys)).hex()
             self._tails[variants] = tails
-        values = [item.value(name) for name in self._inputs]
-        return digest(tails, *(value if isinstance(value, str) else json.dumps(value) for value in values))
+        return digest(tails, *(_text(item.value(name)) for name in self._inputs))
 
     def _replay(self, familiar: Sequence[tuple[Progress, list[bytes]]]) -> list[Progress]:
         """Follow recorded walks; those whose results are no longer all there come back unwalked."""
@@ -217,6 +216,11 @@ class Planner:
         keys = self.keys[number]
         variant = keys.stage.variant(progress.item)
         return explain(previous, json.loads(keys.settings(variant)), json.loads(keys.inputs(progress.item)))
+
+
+def _text(value: Json) -> str:
+    """A value for a digest: most are text, or not written yet."""
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, sort_keys=True)
 
 
 def outcome_of(result: Done | Rejected, sizes: Mapping[str, int]) -> str:

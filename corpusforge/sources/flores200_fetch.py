@@ -23,7 +23,7 @@ from corpusforge.errors import SourceError
 if TYPE_CHECKING:
     from requests import Response
 
-Progress: TypeAlias = Callable[[int, int | None], object]
+Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the bytes that are here and the bytes expected, None where nobody knows."""
 
 log = logging.getLogger(__name__)

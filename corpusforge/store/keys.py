@@ -79,14 +79,10 @@ def seed_of(key: bytes) -> int:
     return int.from_bytes(key[:8], "big")
 
 
-def digest(*parts: str | bytes) -> bytes:
+def digest(*parts: str) -> bytes:
     """sha256 over parts, each preceded by its length, so that no two lists of parts collide."""
-    whole = hashlib.sha256()
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        whole.update(len(data).to_bytes(8, "big"))
-        whole.update(data)
-    return whole.digest()
+    whole = "".join([f"{len(part)}:{part}" for part in parts])
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).digest()
 
 
 def changes(old: Mapping[str, Json], new: Mapping[str, Json], prefix: str = "") -> list[tuple[str, Json, Json]]:

@@ -16,8 +16,8 @@ Rules, in this order (`verbalize`):
 - other numbers: cardinals to 10^16 with 万, 亿, 万亿; decimals 点; negative 负; thousands separators are dropped
 - symbols: + 加, = 等于, & 和, @ 艾特, × 乘, ÷ 除以, # 井号; / is a pause
 
-Latin words are left as they are, for a voice that reads them. Number words are written here: a library for them would be
-called from as many rules as stand here, and what it adds to those is thirty lines.
+Latin words are left as they are, for a voice that reads them. Number words are written here: a library for them would
+be called from as many rules as stand here, and what it adds to those is thirty lines.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ same table is in any textbook): initial, medials, rhyme, tone.
 - Rhymes: the vowel is decided by sign and final together (က် → et, စ် → it, တ် → at, င် → in, န် → an, ောင် → aung).
 - Tones: checked for a final stop, high for း, creaky for ့ and for the short vowels, low else; ော and ဲ are high
   by themselves.
-- Final consonants beyond the first, and finals that Burmese does not have (စ်, လ် in foreign names), are a short syllable.
+- Final consonants beyond the first, as foreign names have them, are a short syllable
+  each; လ်, ရ် and the like as a first final are silent.
 """
 
 from __future__ import annotations
