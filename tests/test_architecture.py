@@ -24,7 +24,7 @@ ALLOWED = {
     "store": {"errors", "items", "stage"},
     "sources": {"errors", "items", "sample", "text"},
     "speech": {"errors", "items", "registry", "stage", "text"},
-    "quality": {"errors", "items", "stage"},
+    "quality": {"errors", "items", "speech", "stage"},
     "corpus": {"errors", "items"},
     "pipeline": {"errors", "items", "stage", "store"},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},

@@ -111,7 +111,7 @@ class Run:
         self._max_failures = max_failures
         self._fingerprint = fingerprint
         self._preflight = preflight
-        self._stages = _Stages(planner.stages, executor, recorder)
+        self._stages = _Stages(planner.stages, self._last, executor, recorder)
         self._making: dict[bytes, asyncio.Future[Reply]] = {}
         self._stop = asyncio.Event()
         self._error: BaseException | None = None
@@ -180,8 +180,15 @@ class Run:
 
     async def _walk(self, progress: Progress) -> None:
         try:
+            ahead: dict[int, Reply] = {}
             while self._to_do(progress):
-                reply = await self._make(progress)
+                reply = self._known(progress)
+                if reply is None and progress.done in ahead:
+                    reply = ahead[progress.done]
+                    self._record(progress, reply)
+                if reply is None:
+                    reply, *more = await self._make(progress)
+                    ahead = dict(enumerate(more, start=progress.done + 1))
                 if isinstance(reply.outcome, Failed):
                     self._failed(progress, reply.outcome)
                     return
@@ -192,22 +199,24 @@ class Run:
         except BaseException as error:
             self._fatal(error)
 
-    async def _make(self, progress: Progress) -> Reply:
-        """The reply of the next stage; items that share a key share the work."""
+    def _known(self, progress: Progress) -> Reply | None:
+        """What this run has made already, and the index does not have yet."""
+        outcome = self.recorder.known.get(progress.todo or b"")
+        return Reply(outcome) if outcome is not None and progress.done not in self.planner.force else None
+
+    async def _make(self, progress: Progress) -> list[Reply]:
+        """Replies of the next stage and of those made with it; items that share a key share the next stage's."""
         key, number = progress.todo, progress.done
         assert key is not None
-        known = self.recorder.known.get(key)
-        if known is not None and number not in self.planner.force:
-            return Reply(known)
         shared = self._making.get(key)
         if shared is not None:
-            return await asyncio.shield(shared)
+            return [await asyncio.shield(shared)]
         shared = self._making[key] = asyncio.get_running_loop().create_future()
         try:
-            reply = await self._stages.make(number, progress.item)
-            self._record(key, number, progress.item, reply)
-            shared.set_result(reply)
-            return reply
+            replies = await self._stages.make(number, progress.item)
+            self._record(progress, replies[0])
+            shared.set_result(replies[0])
+            return replies
         finally:
             if not shared.done():
                 shared.cancel()
@@ -215,8 +224,9 @@ class Run:
             if self.recorder.error is not None:
                 self._fatal(self.recorder.error)
 
-    def _record(self, key: bytes, number: int, item: Utterance, reply: Reply) -> None:
-        keys = self.planner.keys[number]
+    def _record(self, progress: Progress, reply: Reply) -> None:
+        item, key, keys = progress.item, progress.todo, self.planner.keys[progress.done]
+        assert key is not None
         settings = keys.settings(keys.stage.variant(item))
         outcome = reply.outcome
         if isinstance(outcome, Failed):
@@ -263,14 +273,18 @@ class Run:
         self._stop.set()
 
 
+_Waiting = tuple[Utterance, "asyncio.Future[list[Reply]]"]
+
+
 class _Stages:
     """Gathers items of `cpu` stages into chunks for the executor, and bounds `io` stages."""
 
-    def __init__(self, stages: tuple[Stage, ...], executor: Executor, recorder: Recorder) -> None:
+    def __init__(self, stages: tuple[Stage, ...], last: int, executor: Executor, recorder: Recorder) -> None:
         self._stages = stages
+        self._ends = [_end(stages, number, last) for number in range(len(stages))]
         self._executor = executor
         self._blobs = recorder.workspace.blobs
-        self._waiting: list[deque[tuple[Utterance, asyncio.Future[Reply]]]] = [deque() for _ in stages]
+        self._waiting: list[deque[_Waiting]] = [deque() for _ in stages]
         self._seconds = [0.02] * len(stages)
         self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -278,16 +292,16 @@ class _Stages:
         io = sum(stage.where == "io" for stage in stages)
         self.in_flight = IN_FLIGHT_PER_SLOT * executor.slots + 2 * IO_IN_FLIGHT * io
 
-    async def make(self, number: int, item: Utterance) -> Reply:
+    async def make(self, number: int, item: Utterance) -> list[Reply]:
         stage = self._stages[number]
         if stage.where == "io":
             async with self._bounds[number]:
-                return await self._await(stage, item)
-        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[number].append((item, reply))
+                return [await self._await(stage, item)]
+        replies: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
+        self._waiting[number].append((item, replies))
         # Not at once: items that become ready in the same turn of the loop go out in one chunk.
         asyncio.get_running_loop().call_soon(self._pump)
-        return await reply
+        return await replies
 
     async def _await(self, stage: Stage, item: Utterance) -> Reply:
         start = time.perf_counter()
@@ -317,23 +331,23 @@ class _Stages:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _submit(self, number: int, chunk: list[tuple[Utterance, asyncio.Future[Reply]]]) -> None:
+    async def _submit(self, number: int, chunk: list[_Waiting]) -> None:
         try:
-            replies = await self._executor.submit(number, [item for item, _ in chunk])
+            made = await self._executor.submit(number, self._ends[number], [item for item, _ in chunk])
         except BaseException as error:
-            for _, reply in chunk:
-                if not reply.done():
-                    reply.set_exception(error) if not isinstance(error, asyncio.CancelledError) else reply.cancel()
+            for _, waiting in chunk:
+                if not waiting.done():
+                    waiting.set_exception(error) if not isinstance(error, asyncio.CancelledError) else waiting.cancel()
             if isinstance(error, asyncio.CancelledError):
                 raise
             return
         finally:
             self._busy -= 1
-        mean = sum(reply.seconds for reply in replies) / len(replies)
+        mean = sum(reply.seconds for replies in made for reply in replies) / len(made)
         self._seconds[number] = 0.7 * self._seconds[number] + 0.3 * mean
-        for (_, waiting), made in zip(chunk, replies, strict=True):
+        for (_, waiting), replies in zip(chunk, made, strict=True):
             if not waiting.done():
-                waiting.set_result(made)
+                waiting.set_result(replies)
         self._pump()
 
     async def close(self) -> None:
@@ -343,6 +357,14 @@ class _Stages:
         await self._executor.close()
         for stage in self._stages:
             stage.close()
+
+
+def _end(stages: tuple[Stage, ...], number: int, last: int) -> int:
+    """The last of the `cpu` stages that follow stage `number` without another kind between."""
+    end = number
+    while end < last and stages[end + 1].where == "cpu":
+        end += 1
+    return end
 
 
 async def _either(wanted: asyncio.Future[bool], stop: asyncio.Task[bool]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from corpusforge.items import Done, Failed, Json, Outcome, Utterance
+from corpusforge.speech.audio import just_encoded
 from corpusforge.stage import ReadBlob, Stage, StageConfig
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class Measure(Stage):
         import soundfile
 
         try:
-            samples, rate = decode(read_blob(item.value("audio")))
+            content = read_blob(item.value("audio"))
+            samples, rate = just_encoded(content) or decode(content)
         except soundfile.LibsndfileError as error:
             return Failed(
                 f"the audio of {item.id} cannot be decoded ({error}): run `corpusforge verify`, then build again"

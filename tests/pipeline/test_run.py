@@ -20,7 +20,7 @@ from corpusforge.pipeline.record import Recorder
 from corpusforge.pipeline.run import Run
 from corpusforge.store.workspace import Workspace
 from tests.pipeline.conftest import RunToys
-from tests.pipeline.toys import Ask, Log, Speak, SpeakConfig, Weigh, utterance, utterances
+from tests.pipeline.toys import Ask, Log, Speak, SpeakConfig, Spoil, Weigh, utterance, utterances
 
 
 def made(log: Path) -> list[str]:
@@ -132,6 +132,14 @@ def test_a_worker_that_dies_once_costs_nothing(run_toys: RunToys, tmp_path: Path
     assert (tally.built, tally.failed) == (12, [])
 
 
+def test_a_later_stage_that_kills_its_worker_fails_alone_and_costs_the_earlier_one_nothing(run_toys: RunToys) -> None:
+    items = [utterance(n, text=f"spoil {n}" if n in (3, 8) else None) for n in range(12)]
+    tally = run_toys(items, [Speak(SpeakConfig()), Spoil(Spoil.Config())])
+    error = "the worker process died twice on this item (SIGKILL)"
+    assert sorted(tally.failed) == [("dev-0003.bod_Tibt", "spoil", error), ("dev-0008.bod_Tibt", "spoil", error)]
+    assert tally.made == {"speak": 12, "spoil": 10}
+
+
 def test_failures_are_counted_over_builds_and_forgotten_when_mended(run_toys: RunToys, workspace: Workspace) -> None:
     items = [utterance(0, text="fail"), utterance(1)]
     run_toys(items, [Speak(SpeakConfig())])
@@ -232,7 +240,7 @@ from corpusforge.pipeline.plan import Planner
 from corpusforge.pipeline.record import Recorder
 from corpusforge.pipeline.run import Run
 from corpusforge.store.workspace import Workspace
-from tests.pipeline.toys import Log, Speak, SpeakConfig, Weigh, utterances
+from tests.pipeline.toys import Log, Speak, SpeakConfig, Spoil, Weigh, utterances
 
 stages = [Speak(SpeakConfig(log=sys.argv[2], pause=0.01)), Weigh(Weigh.Config())]
 with Workspace(Path(sys.argv[1])) as workspace, workspace.locked("killed"):

@@ -109,6 +109,18 @@ class Weigh(Stage):
         return Done({"metrics": {"bytes": len(read_blob(item.value("audio")))}})
 
 
+class Spoil(Weigh):
+    """Dies on some texts, after `Speak` has done its part in the same worker."""
+
+    name: ClassVar[str] = "spoil"
+    reads: ClassVar[tuple[str, ...]] = ("audio", "text")
+
+    def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome | Awaitable[Outcome]:
+        if "spoil" in item.text:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(item, read_blob)
+
+
 class Ask(Speak):
     """The same, awaited in the driver."""
 

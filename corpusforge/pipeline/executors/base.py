@@ -33,8 +33,14 @@ class Executor(Protocol):
 
     slots: int
 
-    async def submit(self, stage: int, items: Sequence[Utterance]) -> list[Reply]:
-        """Run items through stage number `stage`; one reply an item, in order, whatever happens to the workers.
+    async def submit(self, stage: int, last: int, items: Sequence[Utterance]) -> list[list[Reply]]:
+        """Run items through stage number `stage` and on, as far as `last`, in one place.
+
+        Going on at once saves the next stage the way there and back, and what the one before still has in memory.
+
+        Returns:
+            For each item, in order and whatever happens to the workers, at least one reply: one a stage, as far as the
+            item came. The last one may be a failure or a rejection.
 
         Raises:
             WorkspaceError: Results cannot be stored (the disk is full, say): nothing can go on.

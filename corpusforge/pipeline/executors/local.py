@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from corpusforge.errors import WorkspaceError
-from corpusforge.items import Failed, Utterance
+from corpusforge.items import Done, Failed, Utterance
 from corpusforge.pipeline.executors.base import Reply
 from corpusforge.stage import Stage
 
@@ -39,28 +39,35 @@ class LocalExecutor:
             self._free.put_nowait(None)
         self._workers: set[_Worker] = set()
 
-    async def submit(self, stage: int, items: Sequence[Utterance]) -> list[Reply]:
-        """Run items through a stage in one worker; see `Executor.submit`."""
+    async def submit(self, stage: int, last: int, items: Sequence[Utterance]) -> list[list[Reply]]:
+        """Run items through stages in one worker; see `Executor.submit`."""
         worker = await self._free.get()
-        replies: list[Reply] = []
+        replies: list[list[Reply]] = []
         deaths = 0
         try:
             while len(replies) < len(items):
                 if worker is None:
                     worker = self._start()
-                rest = items[len(replies) :] if deaths == 0 else items[len(replies) : len(replies) + 1]
-                end = await worker.call(stage, rest, self._limits[stage], replies)
+                if deaths == 0:
+                    end = await worker.call(stage, self._limits[stage : last + 1], items[len(replies) :], replies)
+                else:
+                    alone = items[len(replies) : len(replies) + 1]
+                    end = await worker.call(stage, self._limits[stage : stage + 1], alone, replies)
                 if end is None:
                     deaths = 0
                     continue
                 self._workers.discard(worker)
                 worker = None
+                if replies and not replies[-1]:
+                    replies.pop()
+                elif replies and len(replies[-1]) <= last - stage and isinstance(replies[-1][-1].outcome, Done):
+                    continue  # it died in a later stage: the item comes back for that one
                 deaths += 1
                 if end.hung:
-                    replies.append(Reply(Failed(f"took longer than {self._limits[stage]:g} s, given up")))
+                    replies.append([Reply(Failed(f"took longer than {self._limits[stage]:g} s, given up"))])
                     deaths = 0
                 elif deaths == 2:
-                    replies.append(Reply(Failed(f"the worker process died twice on this item ({end.how})", 2)))
+                    replies.append([Reply(Failed(f"the worker process died twice on this item ({end.how})", 2))])
                     deaths = 0
         finally:
             self._free.put_nowait(worker)
@@ -107,18 +114,29 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the death shows when replies are read
             self._pipe.send(message)
 
-    async def call(self, stage: int, items: Sequence[Utterance], limit: float, replies: list[Reply]) -> _End | None:
-        """Run a chunk, appending replies as they come; None when it is complete, else how the worker ended."""
-        self._send((stage, list(items)))
+    async def call(
+        self, stage: int, limits: Sequence[float], items: Sequence[Utterance], replies: list[list[Reply]]
+    ) -> _End | None:
+        """Run a chunk through as many stages as there are limits, appending replies as they come.
+
+        Returns:
+            None when it is complete, else how the worker ended; the last entry of `replies` is then the item's on which
+            it ended, with the replies of the stages before.
+        """
+        self._send((stage, stage + len(limits) - 1, list(items)))
         try:
             if self._fresh:
                 await self._receive(START_UP)
                 self._fresh = False
             for _ in items:
-                message = await self._receive(limit)
-                if isinstance(message, WorkspaceError):
-                    raise message
-                replies.append(message)
+                replies.append([])
+                for limit in limits:
+                    message = await self._receive(limit)
+                    if isinstance(message, WorkspaceError):
+                        raise message
+                    replies[-1].append(message)
+                    if not isinstance(message.outcome, Done):
+                        break
         except TimeoutError:
             self.kill()
             return _End(not self._fresh, "not ready in time" if self._fresh else "hung")
@@ -127,8 +145,9 @@ class _Worker:
         return None
 
     async def _receive(self, seconds: float) -> Any:
-        async with asyncio.timeout(seconds):
-            await self._readable()
+        if not self._pipe.poll():
+            async with asyncio.timeout(seconds):
+                await self._readable()
         return self._pipe.recv()
 
     async def _readable(self) -> None:

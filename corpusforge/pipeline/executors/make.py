@@ -1,10 +1,10 @@
-"""One item through one stage, wherever it runs: exceptions become failures, blobs go to the store."""
+"""One item through stages, wherever they run: exceptions become failures, blobs go to the store."""
 
 from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from corpusforge.errors import WorkspaceError
 from corpusforge.items import Done, Failed, Outcome, Utterance
@@ -16,20 +16,32 @@ from corpusforge.store.workspace import mend
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
-def run_item(stage: Stage, item: Utterance, blobs: Blobs) -> Reply:
-    """Run a `cpu` stage on an item and store its blobs.
+def run_item(stages: Iterable[Stage], item: Utterance, blobs: Blobs) -> Iterator[Reply]:
+    """Run `cpu` stages on an item, one after the other, and store their blobs; a reply a stage, as far as it comes.
 
     Raises:
         WorkspaceError: The store cannot be written.
     """
-    start = time.perf_counter()
-    try:
-        outcome = stage.run(item, blobs.read)
-    except Exception as error:
-        return Reply(failure(error), seconds=time.perf_counter() - start)
-    if not isinstance(outcome, Outcome):
-        outcome = Failed(f"stage '{stage.name}' returned {type(outcome).__name__}, expected Done, Rejected or Failed")
-    return stored(outcome, blobs, start)
+    fresh: dict[str, bytes] = {}
+
+    def read(sha256: str) -> bytes:
+        return fresh.get(sha256) or blobs.read(sha256)
+
+    for stage in stages:
+        start = time.perf_counter()
+        try:
+            outcome = stage.run(item, read)
+        except Exception as error:
+            outcome = failure(error)
+        if not isinstance(outcome, Outcome):
+            outcome = Failed(f"stage '{stage.name}' returned {type(outcome).__name__}, not Done, Rejected or Failed")
+        reply = stored(outcome, blobs, start)
+        yield reply
+        if not isinstance(reply.outcome, Done):
+            return
+        if isinstance(outcome, Done):
+            fresh = {reply.outcome.fields[name]: content for name, content in outcome.blobs.items()}
+        item = item.having(reply.outcome.fields)
 
 
 def stored(outcome: Outcome, blobs: Blobs, start: float) -> Reply:

@@ -1,4 +1,4 @@
-"""A worker process of the local executor: takes chunks from its pipe, sends one reply an item as soon as it is made.
+"""A worker process of the local executor: takes chunks from its pipe, and sends every reply as soon as it is made.
 
 Started as a program of its own, not forked: the driver has an event loop and an open index. It ends when its pipe
 does, so a driver that is killed leaves no worker behind.
@@ -31,13 +31,13 @@ def main(descriptor: int) -> None:
         stages += [kind(config) for kind, config in kinds]
         pipe.send("ready")
         while True:
-            number, items = pipe.recv()
-            for item in items:
-                try:
-                    pipe.send(run_item(stages[number], item, blobs))
-                except WorkspaceError as error:
-                    pipe.send(error)
-                    break
+            first, last, items = pipe.recv()
+            try:
+                for item in items:
+                    for reply in run_item(stages[first : last + 1], item, blobs):
+                        pipe.send(reply)
+            except WorkspaceError as error:
+                pipe.send(error)
     except (EOFError, OSError):
         return
     finally:
