@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import json
 import os
 import signal
 import time
@@ -374,8 +375,6 @@ def _write(
     opened: _Opened, workspace: Workspace, observer: BuildObserver, unchanged: str | None, report: Report
 ) -> Mapping[str, Json]:
     """Bring the corpus folder up to date; the content of its corpus.json."""
-    import json
-
     from corpusforge.corpus.write import intact
 
     folder = report.folder
@@ -445,7 +444,7 @@ def plan(recipe: Recipe, options: BuildOptions | None = None) -> PlanReport:
     items = 0
     with Workspace(options.workspace) as workspace:
         planner = opened.planner(workspace, options.force)
-        means = workspace.index.mean_seconds()
+        means = _Means(workspace.index.mean_seconds())
         for portion in _portions(opened.items()):
             for progress in planner.advance(portion):
                 items += 1
@@ -453,7 +452,7 @@ def plan(recipe: Recipe, options: BuildOptions | None = None) -> PlanReport:
     return PlanReport(recipe.name, options.folder(recipe), items, stages)
 
 
-def _count(planner: Planner, progress: Progress, stages: list[StagePlan], means: Mapping[str, float]) -> None:
+def _count(planner: Planner, progress: Progress, stages: list[StagePlan], means: _Means) -> None:
     rejected = progress.rejected is not None
     for number in range(progress.done):
         stages[number].states["rejected" if rejected and number == progress.done - 1 else "cached"] += 1
@@ -464,8 +463,22 @@ def _count(planner: Planner, progress: Progress, stages: list[StagePlan], means:
         entry, keys = stages[number], planner.keys[number]
         entry.states["to do" if number == progress.done else "pending"] += 1
         entry.amounts.update(keys.stage.estimate(progress.item))
-        mean = means.get(keys.settings(keys.stage.variant(progress.item)))
+        mean = means.of(keys.stage.name, keys.settings(keys.stage.variant(progress.item)))
         entry.seconds = None if entry.seconds is None or mean is None else entry.seconds + mean
+
+
+class _Means:
+    """Mean seconds of an item: with the same settings if there are results of such, else at the same stage."""
+
+    def __init__(self, by_settings: Mapping[str, float]) -> None:
+        self._by_settings = by_settings
+        by_stage: dict[str, list[float]] = {}
+        for settings, seconds in by_settings.items():
+            by_stage.setdefault(json.loads(settings)["stage"], []).append(seconds)
+        self._by_stage = {stage: sum(values) / len(values) for stage, values in by_stage.items()}
+
+    def of(self, stage: str, settings: str) -> float | None:
+        return self._by_settings.get(settings, self._by_stage.get(stage))
 
 
 def explain(recipe: Recipe, options: BuildOptions, wanted: str) -> dict[str, list[Step]]:
