@@ -19,12 +19,15 @@ import argparse
 import ctypes
 import hashlib
 import multiprocessing
+import resource
 import statistics
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from corpusforge.items import Done, Utterance
@@ -163,37 +166,57 @@ def _no_blob(sha: str) -> bytes:
     raise AssertionError
 
 
-def measure(data: Path, count: int, repeats: int, start: object = None) -> dict[tuple[str, str], list[float]]:
-    """Seconds of each pass by design and language; `start`, a barrier, makes several processes begin together."""
+@dataclass
+class Measured:
+    """Sentences a second of each pass by design and language; CPU milliseconds a sentence by design, children's too."""
+
+    rates: dict[tuple[str, str], list[float]]
+    cpu: dict[str, float]
+
+
+def measure(data: Path, count: int, repeats: int, start: object = None) -> Measured:
+    """All designs in turn; `start`, a barrier, makes several processes begin each pass together."""
     stages = {design: stage_with(design) for design in DESIGNS}
-    found: dict[tuple[str, str], list[float]] = {}
-    reference: dict[str, set[tuple[str, ...]]] = {}
+    rates: dict[tuple[str, str], list[float]] = {}
+    used, spoken = dict.fromkeys(DESIGNS, 0.0), dict.fromkeys(DESIGNS, 0)
+    versions: dict[tuple[str, str], set[tuple[str, ...]]] = {}
+
+    def run(design: str, items: list[Utterance]) -> tuple[float, list[str]]:
+        before = time.process_time()
+        seconds, hashes = pass_over(stages[design], items)
+        used[design] += time.process_time() - before
+        spoken[design] += len(items)
+        return seconds, hashes
+
     for lang in LANGUAGES:
         items = utterances(data, lang, count)
-        for design, stage in stages.items():
-            pass_over(stage, items[:5])  # voices, rules and libraries are loaded now
-            found[design, lang] = []
+        for design in DESIGNS:
+            run(design, items[:5])  # voices, rules and libraries are loaded now
+            rates[design, lang] = []
         for repeat in range(repeats):
             for design in DESIGNS:
                 if start is not None:
                     start.wait()  # type: ignore[attr-defined]
-                seconds, hashes = pass_over(stages[design], items[:: -1 if repeat % 2 else 1])
-                found[design, lang].append(len(items) / seconds)
-                if design != "bare":
-                    reference.setdefault(f"{design} {lang}", set()).add(tuple(sorted(hashes)))
-    for stage in stages.values():
+                seconds, hashes = run(design, items[:: -1 if repeat % 2 else 1])
+                rates[design, lang].append(len(items) / seconds)
+                versions.setdefault((design, lang), set()).add(tuple(sorted(hashes)))
+    cpu = {}
+    for design, stage in stages.items():
+        before = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         stage.close()
-    unequal = [name for name, versions in reference.items() if len(versions) > 1]
+        children = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before
+        cpu[design] = (used[design] + children) / spoken[design] * 1e3
+    unequal = [f"{design} {lang}" for (design, lang), found in versions.items() if design != "bare" and len(found) > 1]
     if unequal:
         raise SystemExit(f"not the same bytes forwards and backwards: {', '.join(unequal)}")
-    return found
+    return Measured(rates, cpu)
 
 
 def _measure_into(queue: object, *arguments: object) -> None:
     queue.put(measure(*arguments))  # type: ignore[attr-defined, arg-type]
 
 
-def measure_together(data: Path, count: int, repeats: int, jobs: int) -> dict[tuple[str, str], list[float]]:
+def measure_together(data: Path, count: int, repeats: int, jobs: int) -> Measured:
     """Sentences a second of `jobs` processes together."""
     context = multiprocessing.get_context("spawn")
     start, queue = context.Barrier(jobs), context.Queue()
@@ -203,22 +226,34 @@ def measure_together(data: Path, count: int, repeats: int, jobs: int) -> dict[tu
     found = [queue.get() for _ in workers]
     for worker in workers:
         worker.join()
-    return {key: [sum(rates) for rates in zip(*(one[key] for one in found), strict=True)] for key in found[0]}
+    rates = {
+        key: [sum(turn) for turn in zip(*(one.rates[key] for one in found), strict=True)] for key in found[0].rates
+    }
+    return Measured(rates, {design: statistics.mean(one.cpu[design] for one in found) for design in DESIGNS})
 
 
-def show(found: dict[tuple[str, str], list[float]], data: Path, count: int, repeats: int, jobs: int) -> None:
+def show(found: Measured, data: Path, count: int, repeats: int, jobs: int) -> None:
     print(f"{data}: first {count} sentences a language, {jobs} process(es), medians of {repeats} runs, sentences/s")
     print(f"{'':10}" + "".join(f"{design:>10}" for design in DESIGNS) + f"{'ours/bare':>11}{'ours/simple':>13}")
     for lang in LANGUAGES:
-        rates = {design: statistics.median(found[design, lang]) for design in DESIGNS}
-        row = "".join(f"{rate:10.1f}" for rate in rates.values())
-        print(f"{lang:10}{row}{rates['ours'] / rates['bare']:11.2f}{rates['ours'] / rates['simple']:13.2f}")
+        row = "".join(f"{statistics.median(found.rates[design, lang]):10.1f}" for design in DESIGNS)
+        ours = found.rates["ours", lang]
+        ratios = {  # within each turn, so that a busy moment of the machine weighs on both
+            design: statistics.median(one / other for one, other in zip(ours, found.rates[design, lang], strict=True))
+            for design in ("bare", "simple")
+        }
+        print(f"{lang:10}{row}{ratios['bare']:11.2f}{ratios['simple']:13.2f}")
+    cpu = found.cpu
+    row = "".join(f"{milliseconds:10.1f}" for milliseconds in cpu.values())
+    print(f"{'CPU ms':10}{row}{cpu['ours'] / cpu['bare']:11.2f}{cpu['ours'] / cpu['simple']:13.2f}  a sentence")
 
 
 def show_stages(data: Path, count: int) -> None:
     """Milliseconds a sentence of each step, and of what pydub would take for one of them."""
+    import io
+
     import numpy as np
-    import soxr
+    import soundfile
     from pydub import AudioSegment
     from pydub.silence import detect_leading_silence
 
@@ -228,7 +263,7 @@ def show_stages(data: Path, count: int) -> None:
     engine = EspeakEngine(EspeakConfig())
     items = [item for lang in LANGUAGES for item in utterances(data, lang, count)]
     speeches = [engine.synthesize(item.text, item.lang, None, Prosody()) for item in items]
-    clips = [soxr.resample(speech.samples, speech.sample_rate, 16000) for speech in speeches]
+    clips = [finish(speech.samples, speech.sample_rate, AudioConfig())[0] for speech in speeches]
     as_is = AudioConfig(sample_rate=None)
     seconds = sum(len(clip) for clip in clips) / 16000 / len(clips)
 
@@ -238,13 +273,13 @@ def show_stages(data: Path, count: int) -> None:
         first, last = (detect_leading_silence(one, -50) for one in (segment, segment.reverse()))
         np.frombuffer(segment[first : len(segment) - last].raw_data, np.int16)
 
-    def flac(level: float) -> None:
-        import io
-
-        import soundfile
-
+    def flac(level: float) -> int:
+        size = 0
         for clip in clips:
-            soundfile.write(io.BytesIO(), clip, 16000, format="FLAC", subtype="PCM_16", compression_level=level)
+            file = io.BytesIO()
+            soundfile.write(file, clip, 16000, format="FLAC", subtype="PCM_16", compression_level=level)
+            size += len(file.getvalue())
+        return size
 
     padded = [np.concatenate([np.zeros(3200, np.float32), clip, np.zeros(3200, np.float32)]) for clip in clips]
     steps = {
@@ -261,14 +296,15 @@ def show_stages(data: Path, count: int) -> None:
         ],
         "encode: wav": lambda: [encode(one, 16000, "wav") for one in clips],
         "encode: flac": lambda: [encode(one, 16000, "flac") for one in clips],
-        "  FLAC level 0": lambda: flac(0.0),
-        "  FLAC level 5": lambda: flac(0.625),
-        "  FLAC level 8": lambda: flac(1.0),
+        **{f"  FLAC level {level}": partial(flac, level / 8) for level in (0, 5, 6, 8)},
     }
     print(f"{data}: {len(items)} sentences of {seconds:.1f} s on average, best of 3, ms a sentence")
     for name, step in steps.items():
         best = min(_seconds(step) for _ in range(3))
         print(f"{name:20}{best / len(items) * 1e3:8.2f}")
+    wav = sum(2 * len(clip) for clip in clips)
+    sizes = ", ".join(f"level {level} {flac(level / 8) / wav:.1%}" for level in (0, 5, 6, 8))
+    print(f"FLAC of the size of WAV: {sizes}")
     engine.close()
 
 

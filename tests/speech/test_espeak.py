@@ -1,13 +1,10 @@
-"""The embedded engine: the same bytes in any order and process, and nothing that espeak-ng does can hurt the worker."""
+"""The embedded engine: the same bytes in any order and process; voices, rate and pitch; versions."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -16,10 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from corpusforge.errors import CorpusforgeError, MissingDependency, RecipeError
+from corpusforge.errors import MissingDependency, RecipeError
 from corpusforge.speech import g2p
 from corpusforge.speech.engine import CannotSpeak, Engine, Prosody, Segment, Speech, Spoken
 from corpusforge.speech.engines import espeak
@@ -27,20 +22,22 @@ from corpusforge.speech.engines.espeak import (
     EspeakConfig,
     EspeakEngine,
     installed,
-    pieces,
     pitch_values,
     voices,
     words_per_minute,
 )
-from corpusforge.speech.engines.espeak_process import EspeakError, Request, VoiceProcess
+from corpusforge.speech.engines.espeak_pieces import pieces
+from corpusforge.speech.engines.espeak_process import EspeakError, VoiceProcess
+from tests.speech.espeak_tools import (
+    LANGUAGES,
+    PLAIN,
+    digest,
+    fundamental,
+    say,
+    sentences,
+)
 
 pytest.importorskip("espeakng_loader", reason="pip install 'corpusforge[espeak]'")
-
-LANGUAGES = ("zho_Hans", "bod_Tibt", "mya_Mymr")
-PLAIN = Prosody()
-SAMPLE = Path(__file__).resolve().parents[2] / "corpusforge" / "sample"
-# espeak-ng's own Burmese voice overruns a buffer on it.
-OVERRUNS = "မီးအသစ်သည် မီးအဟောင်းထက် လျှပ်စစ်ဓာတ်အား ၇၀ ရာခိုင်နှုန်း ပို၍ချွေတာနိုင်ပြီး သင်္ဘောသားများက ၂၅ ကီလိုမီတာအကွာမှ မြင်နိုင်သည်။"
 
 
 @pytest.fixture(scope="module")
@@ -61,66 +58,6 @@ def voice() -> Iterator[Callable[[str], VoiceProcess]]:
     yield start
     for process in started:
         process.close()
-
-
-def say(name: str, text: str, phonemes: bool = False, *prosody: int) -> Request:
-    return Request(name, ((text, phonemes),), *prosody)
-
-
-def sentences(lang: str, count: int, folder: Path = SAMPLE) -> list[str]:
-    return (folder / "dev" / f"{lang}.dev").read_text("utf-8").splitlines()[:count]
-
-
-def digest(speech: Speech) -> str:
-    return hashlib.sha256(speech.samples.tobytes()).hexdigest()
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def waiting_child(process: VoiceProcess) -> int:
-    """The child that will speak the next request."""
-    found: list[int] = []
-
-    def appeared() -> bool:
-        found[:] = children(process.pid)
-        return bool(found)
-
-    assert wait_until(appeared, 5)
-    return found[0]
-
-
-def fundamental(samples: np.ndarray, rate: int) -> float:
-    """Median F0 in Hz of the voiced frames, by autocorrelation."""
-    length, low, high = rate // 20, rate // 400, rate // 60
-    found = []
-    for start in range(0, len(samples) - 2 * length, length):
-        frame = samples[start : start + 2 * length].astype(np.float64)
-        frame -= frame.mean()
-        if np.abs(frame).max() < 0.05:
-            continue
-        correlation = np.correlate(frame, frame, "full")[len(frame) - 1 :]
-        lag = low + int(correlation[low:high].argmax())
-        if correlation[lag] > 0.6 * correlation[0]:
-            found.append(rate / lag)
-    return float(np.median(found))
 
 
 # ---- The same bytes
@@ -173,148 +110,6 @@ def test_every_flores_sentence_comes_out_the_same_backwards(shared_data: Path) -
             one.close()
 
     assert forwards == backwards[::-1]
-
-
-def test_a_crash_leaves_no_trace_in_what_follows(voice: Callable[[str], VoiceProcess]) -> None:
-    fresh = voice("my").speak(say("my", "မြန်မာ"), 10)
-    process = voice("my")
-    for _ in range(3):
-        with pytest.raises(EspeakError, match="SIGABRT"):
-            process.speak(say("my", OVERRUNS), 10)
-
-    assert process.speak(say("my", "မြန်မာ"), 10) == fresh
-
-
-# ---- Crashes, hangs, kills
-
-
-def test_a_crash_is_named_and_the_engine_goes_on(engine: EspeakEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = sentences("zho_Hans", 1)[0]
-    before = digest(engine.synthesize(text, "zho_Hans", None, PLAIN))
-    # The rules never choose espeak-ng's own Burmese voice, which overruns a buffer on long texts; here they do.
-    with monkeypatch.context() as patch:
-        patch.setattr(g2p, "speak", lambda text, lang, voice: Spoken((Segment("my", text),), 1))
-        with pytest.raises(EspeakError) as error:
-            engine.synthesize(OVERRUNS, "mya_Mymr", None, PLAIN)
-
-    assert re.match(
-        r"espeak-ng with voice 'my' crashed with SIGABRT, reading: " + OVERRUNS[:60] + "…$", str(error.value)
-    )
-    assert isinstance(error.value, CorpusforgeError)
-    assert digest(engine.synthesize(text, "zho_Hans", None, PLAIN)) == before
-
-
-def test_a_voice_program_survives_its_crashes(voice: Callable[[str], VoiceProcess]) -> None:
-    process = voice("my")
-    pid = process.pid
-
-    with pytest.raises(EspeakError, match="SIGABRT"):
-        process.speak(say("my", OVERRUNS), 10)
-
-    assert len(process.speak(say("my", "မြန်မာ"), 10)[0]) > 2000
-    assert process.pid == pid and not process.closed
-
-
-def test_a_request_that_takes_too_long_is_ended(voice: Callable[[str], VoiceProcess]) -> None:
-    process = voice("cmn")
-    start = time.monotonic()
-
-    with pytest.raises(EspeakError, match=r"'cmn' hung: no end after 0.05 s, reading: 一二三"):
-        process.speak(say("cmn", "一二三四五六七八九十，" * 3000), 0.05)
-
-    assert time.monotonic() - start < 1.5
-    assert len(process.speak(say("cmn", "你好"), 10)[0]) > 2000
-
-
-def test_the_time_limit_is_for_the_whole_utterance(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = EspeakEngine(EspeakConfig(time_limit=0.2))
-    monkeypatch.setattr(g2p, "speak", lambda text, lang, voice: Spoken((Segment("cmn", text),) * 500, 1))
-    start = time.monotonic()
-    try:
-        with pytest.raises(EspeakError, match="no end after"):
-            engine.synthesize("一二三四五六七八九十，" * 30, "zho_Hans", None, PLAIN)
-    finally:
-        engine.close()
-
-    assert time.monotonic() - start < 2
-
-
-def test_a_child_that_does_not_even_hear_its_alarm_is_given_up(
-    voice: Callable[[str], VoiceProcess], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("corpusforge.speech.engines.espeak_process.GRACE", 0.3)
-    process = voice("cmn")
-    child = waiting_child(process)
-    os.kill(child, signal.SIGSTOP)
-
-    with pytest.raises(EspeakError, match=r"gave no answer for 0.5 s"):
-        process.speak(say("cmn", "你好"), 0.2)
-
-    assert process.closed
-    assert wait_until(lambda: not alive(child), 2)
-
-
-def test_children_killed_from_outside_cost_nothing(engine: EspeakEngine) -> None:
-    text = sentences("zho_Hans", 1)[0]
-    before = digest(engine.synthesize(text, "zho_Hans", None, PLAIN))
-    for process in list(engine._processes.values()):
-        os.kill(waiting_child(process), signal.SIGKILL)
-
-    assert digest(engine.synthesize(text, "zho_Hans", None, PLAIN)) == before
-
-    for process in list(engine._processes.values()):
-        os.kill(process.pid, signal.SIGKILL)
-
-    assert digest(engine.synthesize(text, "zho_Hans", None, PLAIN)) == before
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("busy", [False, True])
-def test_no_process_outlives_a_killed_worker(busy: bool) -> None:
-    code = (
-        "import sys\n"
-        "from corpusforge.speech.engines.espeak import installed\n"
-        "from corpusforge.speech.engines.espeak_process import Request, VoiceProcess\n"
-        "held = [VoiceProcess(installed(), name) for name in ('cmn', 'en-us')]\n"
-        "print(*(process.pid for process in held), flush=True)\n"
-        "held[0].speak(Request('cmn', (('一二三四五六七八九十，' * int(sys.argv[1]), False),)), 60)\n"
-        "print('spoken', flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    worker = subprocess.Popen(
-        [sys.executable, "-c", code, "200000" if busy else "1"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert worker.stdout is not None
-        parents = [int(pid) for pid in worker.stdout.readline().split()]
-        assert len(parents) == 2
-        if not busy:
-            assert worker.stdout.readline() == "spoken\n"
-        assert wait_until(lambda: all(children(pid) for pid in parents), 5)
-        family = [*parents, *(child for pid in parents for child in children(pid))]
-    finally:
-        worker.kill()
-        worker.communicate()
-
-    assert len(family) == 4
-    assert wait_until(lambda: not any(map(alive, family)), 3), [pid for pid in family if alive(pid)]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_closing_ends_every_process() -> None:
-    engine = EspeakEngine(EspeakConfig())
-    engine.synthesize("你好", "zho_Hans", None, PLAIN)
-    family = [pid for process in engine._processes.values() for pid in (process.pid, *children(process.pid))]
-    assert family
-
-    engine.close()
-
-    assert wait_until(lambda: not any(map(alive, family)), 3)
-    assert engine.synthesize("你好", "zho_Hans", None, PLAIN).samples.size > 2000  # and it can be used again
-    engine.close()
 
 
 # ---- What is spoken
@@ -620,39 +415,3 @@ def test_a_damaged_library_is_told_from_a_wrong_voice(tmp_path: Path) -> None:
     ):
         with pytest.raises(MissingDependency, match="cannot be used"):
             VoiceProcess(broken, "cmn")
-
-
-# ---- Cutting long content
-
-texts = st.text(st.sampled_from("ab 好。，.\n3"), max_size=400)
-clauses = st.lists(st.lists(st.sampled_from(["ni2xA214", "u", "S;i21", "a"]), min_size=1, max_size=30), max_size=20)
-
-
-@settings(max_examples=200)
-@given(text=texts, longest=st.integers(8, 60))
-def test_pieces_of_text_lose_nothing_and_are_short_enough(text: str, longest: int) -> None:
-    found = pieces(text, False, longest)
-
-    assert "".join(found) == text
-    assert all(len(piece) <= longest for piece in found)
-
-
-@settings(max_examples=200)
-@given(clauses=clauses, longest=st.integers(24, 90))
-def test_pieces_of_phonemes_keep_their_words_and_brackets(clauses: list[list[str]], longest: int) -> None:
-    content = ", ".join(f"[[{' '.join(words)}]]" for words in clauses)
-    found = pieces(content, True, longest)
-
-    assert all(len(piece) <= longest for piece in found)
-    assert [word for piece in found for word in re.findall(r"[^\s\[\],]+", piece)] == [w for c in clauses for w in c]
-    for piece in found:
-        assert re.fullmatch(r"(\[\[[^\[\]]+\]\](, \[\[[^\[\]]+\]\])*)?", piece)
-
-
-def test_text_is_cut_where_a_clause_ends() -> None:
-    assert pieces("一二三四五，六七八九。十一十二十三", False, 12) == ["一二三四五，六七八九。", "十一十二十三"]
-    assert pieces("It cost 3.50 then. And now it costs more", False, 24) == [
-        "It cost 3.50 then.",
-        " And now it costs more",
-    ]
-    assert pieces("short enough", False, 12) == ["short enough"]

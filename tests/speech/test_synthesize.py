@@ -184,7 +184,7 @@ def test_what_an_engine_cannot_speak_is_rejected_with_its_reason(made: Any) -> N
 
 
 def test_other_errors_are_the_executors(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.speech.test_espeak import OVERRUNS
+    from tests.speech.espeak_tools import OVERRUNS
 
     monkeypatch.setattr(g2p, "speak", lambda text, lang, voice: Spoken((Segment("my", text),), 1))
 

@@ -211,24 +211,23 @@ class VoiceProcess:
 
     def _take(self, size: int, count: int) -> list[bytes]:
         """`count` clips out of the sample file, which holds `size` bytes of samples and then the clips' ends."""
-        content = self._read(size + count * program.END.size)
         clips = []
         start = 0
-        for (end,) in program.END.iter_unpack(content[size:]):
-            clips.append(content[start:end] if count > 1 else content[:size])
+        for (end,) in program.END.iter_unpack(self._read(count * program.END.size, size)):
+            clips.append(self._read(end - start, start))
             start = end
         if size > KEPT:
             os.ftruncate(self._samples, 0)
         return clips
 
-    def _read(self, size: int) -> bytes:
+    def _read(self, size: int, start: int) -> bytes:
         parts: list[bytes] = []
         found = 0
         while found < size:
-            part = os.pread(self._samples, size - found, found)
+            part = os.pread(self._samples, size - found, start + found)
             if not part:
                 self.close()
-                raise EspeakError(f"espeak-ng with voice '{self.voice}' announced {size} bytes and wrote {found}")
+                raise EspeakError(f"espeak-ng with voice '{self.voice}' announced more samples than it wrote")
             parts.append(part)
             found += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
