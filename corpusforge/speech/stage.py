@@ -65,7 +65,7 @@ class Synthesize(Stage):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("text", "lang")
     writes: ClassVar[tuple[str, ...]] = (
-        *("audio", "sample_rate", "num_samples", "engine", "voice", "voice_license", "syllables", "unreadable"),
+        *("audio", "sample_rate", "num_samples", "engine", "voice", "voice_license", "rate", "syllables", "unreadable"),
     )
     where: ClassVar[Literal["cpu", "io"]] = "cpu"
     Config: ClassVar[type[StageConfig]] = SynthesizeConfig
@@ -134,8 +134,9 @@ class Synthesize(Stage):
         """Speak, finish and encode one utterance. Rejects what the engine cannot read; failures propagate."""
         name = self._engine_name(item.lang)
         engine = self._engine(name)
+        prosody = self._prosody(item.lang)
         try:
-            speech = engine.synthesize(item.text, item.lang, self._voice(item.lang), self._prosody(item.lang))
+            speech = engine.synthesize(item.text, item.lang, self._voice(item.lang), prosody)
         except CannotSpeak as reason:
             return Rejected(str(reason) or f"'{name}' cannot speak it")
         if speech.samples.size == 0:
@@ -153,6 +154,7 @@ class Synthesize(Stage):
                 "engine": name,
                 "voice": speech.voice,
                 "voice_license": engine.license,
+                "rate": prosody.rate,
                 "syllables": syllables,
                 "unreadable": speech.unreadable,
             },

@@ -49,8 +49,8 @@ def test_a_good_clip_passes():
         (clip(unreadable=12, unreadable_share=0.3), "unreadable: 12 of 40 syllables (30.0%) is over 20.0%"),
         (clip(seconds=0.1), "too short: 0.10 s is under 0.20"),
         (clip(seconds=500), "too long: 500.00 s is over 120.00"),
-        (clip(seconds_per_syllable=0.05), "too fast: 0.050 s per syllable is under 0.150"),
-        (clip(seconds_per_syllable=0.9), "too slow: 0.900 s per syllable is over 0.500, 0.50 s of edges allowed"),
+        (clip(seconds_per_syllable=0.05), "too fast: 0.050 s per syllable is under 0.140"),
+        (clip(seconds_per_syllable=0.9), "too slow: 0.900 s per syllable is over 0.440, 0.50 s of edges allowed"),
     ],
 )
 def test_a_bad_clip_has_a_reason_with_value_and_bound(item, reason):
@@ -100,7 +100,7 @@ def test_gates_without_measurements_are_a_mistake_of_the_recipe():
 
 def test_a_sentence_of_two_syllables_may_be_slow():
     gates = Gates()
-    assert judge(clip(seconds=1.4, syllables=2, seconds_per_syllable=0.7), gates) == []
+    assert judge(clip(seconds=1.36, syllables=2, seconds_per_syllable=0.68), gates) == []
     assert judge(clip(seconds=1.6, syllables=2, seconds_per_syllable=0.8), gates) != []
     assert judge(clip(seconds=14.0, syllables=20, seconds_per_syllable=0.7), gates) != []
 
@@ -159,3 +159,10 @@ def test_judging_imports_no_numpy():
         "print({'numpy', 'soundfile'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_bands_follow_the_rate_of_speech() -> None:
+    fast = clip(seconds=3.0, syllables=25, seconds_per_syllable=0.12)
+    assert judge(fast, Gates()) != []
+    assert judge(fast.having({"rate": 50.0}), Gates()) == []
+    assert judge(clip(seconds=10.0, syllables=25, seconds_per_syllable=0.4).having({"rate": 50.0}), Gates()) != []
