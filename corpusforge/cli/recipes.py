@@ -37,7 +37,12 @@ def recipes_command(as_json: bool) -> None:
 @click.command("new")
 @click.argument("name")
 @click.option(
-    "--dir", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("recipes"), show_default=True
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("recipes"),
+    show_default=True,
+    help="Folder to write it to.",
 )
 @click.option("--force", is_flag=True, help="Replace a recipe that is there.")
 def new_command(name: str, folder: Path, force: bool) -> None:

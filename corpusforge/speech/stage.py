@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from corpusforge.errors import MissingDependency, RecipeError, nearest
 from corpusforge.items import Done, Json, Outcome, Rejected, Utterance
@@ -56,6 +56,18 @@ class SynthesizeConfig(StageConfig):
     time_limit: float = Field(120.0, gt=0, json_schema_extra={"semantic": False})
     engines: dict[str, dict[str, Any]] = Field(default_factory=dict)
     audio: AudioConfig = AudioConfig()
+
+    @field_validator("engine", "engines")
+    @classmethod
+    def _are_engines(cls, value: str | dict[str, Any], info: ValidationInfo) -> str | dict[str, Any]:
+        """Known names, so that the recipe's line is in the message."""
+        named = [value] if isinstance(value, str) else value.values() if info.field_name == "engine" else value
+        for name in named:
+            try:
+                find("engines", name)
+            except RecipeError as error:
+                raise ValueError(str(error)) from None
+        return value
 
 
 class Synthesize(Stage):
