@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from corpusforge.build import BuildOptions, build, plan
+    from corpusforge.builder import BuildOptions, build, plan
     from corpusforge.corpus.read import Corpus
     from corpusforge.errors import CorpusforgeError
     from corpusforge.recipe import load as load_recipe
 
 _PUBLIC = {
-    "BuildOptions": ("corpusforge.build", "BuildOptions"),
+    "BuildOptions": ("corpusforge.builder", "BuildOptions"),
     "Corpus": ("corpusforge.corpus.read", "Corpus"),
     "CorpusforgeError": ("corpusforge.errors", "CorpusforgeError"),
-    "build": ("corpusforge.build", "build"),
+    "build": ("corpusforge.builder", "build"),
     "load_recipe": ("corpusforge.recipe", "load"),
-    "plan": ("corpusforge.build", "plan"),
+    "plan": ("corpusforge.builder", "plan"),
 }
 
 __all__ = ["BuildOptions", "Corpus", "CorpusforgeError", "build", "load_recipe", "plan"]
@@ -37,7 +37,7 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         module, attribute = _PUBLIC[name]
         value = getattr(import_module(module), attribute)
-        globals()[name] = value  # also in place of the submodule of the same name, `corpusforge.build`
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'corpusforge' has no attribute '{name}'")
 

@@ -28,7 +28,7 @@ ALLOWED = {
     "corpus": {"errors", "items"},
     "pipeline": {"errors", "items", "stage", "store"},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
-    "build": {
+    "builder": {
         "corpus",
         "errors",
         "items",
@@ -41,8 +41,8 @@ ALLOWED = {
         "store",
         "",
     },
-    "cli": {"build", "corpus", "errors", "items", "pipeline", "recipe", "registry", "store"},
-    "": {"build", "corpus", "errors", "recipe"},
+    "cli": {"builder", "corpus", "errors", "items", "pipeline", "recipe", "registry", "store"},
+    "": {"builder", "corpus", "errors", "recipe"},
 }
 
 
@@ -102,7 +102,7 @@ def loaded(code: str) -> set[str]:
     [
         "import corpusforge",
         "from corpusforge.cli import cli; cli.main(['--help'], standalone_mode=False)",
-        "import corpusforge.build, corpusforge.speech.stage, corpusforge.quality.measure, corpusforge.corpus.write",
+        "import corpusforge.builder, corpusforge.speech.stage, corpusforge.quality.measure, corpusforge.corpus.write",
         "import corpusforge; corpusforge.load_recipe('flores200')",
     ],
 )

@@ -13,7 +13,7 @@ import click
 from corpusforge.cli.options import json_option, recipe_options
 
 if TYPE_CHECKING:
-    from corpusforge.build import BuildOptions, PlanReport, Report
+    from corpusforge.builder import BuildOptions, PlanReport, Report
     from corpusforge.recipe import Recipe
 
 _FAILURES_SHOWN = 5
@@ -69,7 +69,7 @@ def build_command(
     RECIPE is the name of a recipe (see `corpusforge recipes`) or the path of one. What was made before is not made
     again: only new and changed sentences are spoken.
     """
-    from corpusforge.build import BuildOptions, build, plan
+    from corpusforge.builder import BuildOptions, build, plan
 
     options = BuildOptions(
         workspace=workspace,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import click
 
-from corpusforge.build import processors
+from corpusforge.builder import processors
 from corpusforge.cli.options import json_option, workspace_option
 
 _PACKAGES = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpusforge.build import BuildObserver
+from corpusforge.builder import BuildObserver
 from corpusforge.items import Failed
 from corpusforge.pipeline.plan import Progress
 

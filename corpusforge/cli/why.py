@@ -23,7 +23,7 @@ def why_command(recipe: Recipe, item: str, limit: int | None, workspace: Path, a
 
     ITEM is the id of an utterance (dev-0001.bod_Tibt), or of a parallel group (dev-0001) for all its languages.
     """
-    from corpusforge.build import BuildOptions, explain
+    from corpusforge.builder import BuildOptions, explain
 
     found = explain(recipe, BuildOptions(workspace=workspace, limit=limit), item)
     if as_json:
