@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from corpusforge.speech.audio import AudioConfig, encode, finish
 from texts import utterances
 
 from corpusforge.items import Utterance
 from corpusforge.sample import sample_folder
+from corpusforge.speech.audio import AudioConfig, encode, finish
 from corpusforge.speech.engine import Prosody
 from corpusforge.speech.engines.espeak import EspeakEngine
 from corpusforge.speech.g2p import default_voice, speak

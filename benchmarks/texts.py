@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from corpusforge.recipe import load
-
 from corpusforge.items import Utterance
+from corpusforge.recipe import load
 from corpusforge.registry import find
 from corpusforge.sources.select import choose
 

@@ -265,18 +265,13 @@ class _Draft:
         try:
             return model.model_validate({} if data is None else data, context={"folder": self.path.parent})
         except ValidationError as errors:
-            seen: set[tuple[str, str]] = set()
+            told: set[Loc] = set()
             for error in errors.errors(include_url=False):
-                steps = tuple(step for step in error["loc"] if self._is_step((*loc, *error["loc"]), step))
-                message = _words(error, model, steps)
-                if (where := self.place((*loc, *steps)), message) not in seen:
-                    seen.add((where, message))
-                    self.complain((*loc, *steps), message)
+                steps = _steps({} if data is None else data, error["loc"], error["type"] == "missing")
+                if steps not in told:  # of a value that fits none of several types, the first says enough
+                    told.add(steps)
+                    self.complain((*loc, *steps), _words(error, model, steps))
             return None
-
-    def _is_step(self, full: Loc, step: str | int) -> bool:
-        """Pydantic puts names of union members between the steps of a path; those are nowhere in the file."""
-        return isinstance(step, int) or any(step in known for known in self.places) or full[-1] == step
 
     def _check_profiles(self) -> None:
         profiles = self.data.get("profiles")
@@ -303,6 +298,20 @@ class _Draft:
 
     def complain(self, loc: Loc, message: str) -> None:
         self.problems.append(f"{self.place(loc)}: {message}")
+
+
+def _steps(data: Any, loc: Loc, missing: bool) -> Loc:
+    """The part of pydantic's path that is in the data: it also names members of unions, which no file has."""
+    steps: list[str | int] = []
+    for number, step in enumerate(loc):
+        inside = (isinstance(data, dict) and step in data) or (
+            isinstance(data, list) and isinstance(step, int) and step < len(data)
+        )
+        if inside:
+            data = data[step]
+        if inside or (missing and number == len(loc) - 1):
+            steps.append(step)
+    return tuple(steps)
 
 
 def _words(error: Any, model: type[BaseModel], steps: Loc) -> str:

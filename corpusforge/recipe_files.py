@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -27,7 +30,7 @@ def locate(ref: str) -> Path:
         path = folder / f"{ref}.yaml"
         if path.is_file():
             return path
-    raise RecipeError(f"no recipe '{ref}' here: {nearest(ref, available())}. `corpusforge new {ref}` writes one")
+    raise RecipeError(f"no recipe '{ref}' here, {nearest(ref, available())} (`corpusforge new {ref}` writes one)")
 
 
 def available() -> dict[str, Path]:
@@ -41,16 +44,20 @@ def available() -> dict[str, Path]:
 
 def shipped_folder() -> Path:
     """The folder of the recipes that ship: in a checkout beside the package, installed under share/corpusforge."""
-    checkout = Path(__file__).resolve().parents[1] / "recipes"
-    if (checkout / "flores200.yaml").is_file():
-        return checkout
-    try:
+    beside = Path(__file__).resolve().parents[1]
+    share = Path("share", "corpusforge", "recipes")
+    for folder in (beside / "recipes", *_installed(), beside / share, Path(sys.prefix) / share):
+        if (folder / "flores200.yaml").is_file():
+            return folder
+    raise RecipeError(f"the recipes that ship are not with {Path(__file__).parent}: install corpusforge again")
+
+
+def _installed() -> Iterator[Path]:
+    """Where the installer's own record says that the recipes are (a user's or a system's scheme)."""
+    with contextlib.suppress(PackageNotFoundError):
         for file in files("corpusforge") or []:
-            if file.as_posix().endswith("share/corpusforge/recipes/flores200.yaml"):
-                return Path(str(file.locate())).resolve().parent
-    except PackageNotFoundError:
-        pass
-    raise RecipeError(f"the recipes that ship are not beside {Path(__file__).parent}: install corpusforge again")
+            if file.name == "flores200.yaml":
+                yield Path(str(file.locate())).resolve().parent
 
 
 STARTING_POINT = """\

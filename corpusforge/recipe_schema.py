@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -79,7 +81,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
         required = field.default is PydanticUndefined and field.default_factory is None
         default = "" if required else f"`{_plain(field.get_default(call_default_factory=True))}`"
         description = field.description or described.get(name, "")
-        type_name = _type(field.annotation).replace("|", "or")
+        type_name = _type(field.annotation)
         yield prefix + name, type_name, "required" if required else default, description.replace("|", "\\|")
         for inner in models_in(field.annotation):
             yield from _rows(inner, f"{prefix}{name}.")
@@ -105,31 +107,41 @@ def _attributes(model: type[BaseModel]) -> dict[str, str]:
 def _plain(value: Any) -> str:
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
-    if isinstance(value, tuple):
-        value = list(value)
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, str(value))
-        if not isinstance(value, list | dict)
-        else str(value)
-    )
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _type(annotation: Any) -> str:
-    text = (
-        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
-    )
-    for old, new in (
-        ("typing.", ""),
-        ("collections.abc.", ""),
-        ("NoneType", "null"),
-        ("None", "null"),
-        ("str", "text"),
-        ("int", "integer"),
-        ("float", "number"),
-        ("bool", "true or false"),
-        ("Literal", ""),
-    ):
-        text = text.replace(old, new)
-    import re
+    """A type in the words of a YAML file."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_type(each) for each in inner))
+    if origin is Literal:
+        return " or ".join(f"`{each}`" for each in inner)
+    if origin is Annotated:
+        return _type(inner[0])
+    if origin in (tuple, list):
+        return f"list of {_type(inner[0])}"
+    if origin in (dict, Mapping):
+        return f"mapping to {_type(inner[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "settings"
+    words = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null", Any: "any"}
+    return words[annotation]
 
-    return re.sub(r"corpusforge\.[\w.]*\.(\w+)", r"\1", text)
+
+BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
+
+
+def documented(page: str) -> str:
+    """A page with the tables of settings between its markers brought up to date."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{settings_markdown()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    target = Path(sys.argv[1])
+    target.write_text(documented(target.read_text(encoding="utf-8")), encoding="utf-8")

@@ -86,7 +86,7 @@ class AudioConfig(BaseModel):
 
     format: Literal["flac", "wav"] = "flac"
     sample_rate: int | None = Field(16000, ge=4000, le=192000)
-    trim: Annotated[Trim | None, BeforeValidator(_trim)] = None
+    trim: Annotated[Trim | None, BeforeValidator(_trim, json_schema_input_type=Trim | bool | None)] = None
     loudness: Loudness | None = None
 
 
