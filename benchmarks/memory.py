@@ -23,7 +23,7 @@ from corpusforge.sample import sample_folder
 TARGET_MB, TARGET_RATIO = 300, 1.20
 RECIPE = """
 name: memory
-source: {{type: table, path: {path}, text: text, lang: lang, group: group, document: document, label: label, id: id}}
+source: {{type: table, layout: long, path: {path}, text: text, lang: lang, group: group, document: document, label: label, id: id}}
 stages:
   - stage: synthesize
   - stage: measure
@@ -41,9 +41,8 @@ report = build(corpusforge.load_recipe(sys.argv[1]), BuildOptions(workspace=Path
 assert not report.failed, report.failed[:3]
 print(report.utterances, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
-    found = subprocess.run(
-        [sys.executable, "-c", code, str(recipe), str(folder)], check=True, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", code, str(recipe), str(folder)]
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     utterances, megabytes = found.stdout.split()
     print(f"{int(utterances):,} utterances: {float(megabytes):.0f} MB")
     return float(megabytes)

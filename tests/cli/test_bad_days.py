@@ -192,8 +192,19 @@ def test_kill_9_at_20_moments_ends_in_the_same_bytes(tmp_path: Path) -> None:
     build("--source", "text", cwd=tmp_path)
     assert fingerprint(tmp_path / "manifests") == fingerprint(tmp_path / "calm" / "manifests")
     time.sleep(0.5)
-    left = subprocess.run(["pgrep", "-f", f"{tmp_path}"], capture_output=True, text=True).stdout.split()
-    assert left == []
+    assert processes_in(tmp_path) == []
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Command lines of the processes that run in a folder: workers and voices have their build's working directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if Path(os.readlink(process / "cwd")).is_relative_to(folder):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
 
 
 def test_a_failing_item_is_reported_and_the_exit_status_says_so(tmp_path: Path) -> None:
