@@ -23,7 +23,7 @@ from corpusforge.sample import sample_folder
 TARGET_MB, TARGET_RATIO = 300, 1.20
 RECIPE = """
 name: memory
-source: {{type: table, layout: long, path: {path}, text: text, lang: lang, group: group, document: document, label: label, id: id}}
+source: {{type: table, layout: long, path: {path}}}
 stages:
   - stage: synthesize
   - stage: measure
