@@ -128,6 +128,16 @@ def test_a_script_that_no_voice_reads_is_counted() -> None:
     assert spoken.unreadable == len(spoken.unread) > 0
 
 
+def test_letters_of_other_languages_of_the_script_are_counted() -> None:
+    spoken = speak("ဢႃ မြန်")
+    assert (spoken.syllables, spoken.unread) == (2, ("ဢ",))
+
+
+def test_every_letter_of_the_alphabet_has_a_sound() -> None:
+    letters = [chr(code) for code in (*range(0x1000, 0x1022), *range(0x1023, 0x102B), 0x103F)]
+    assert [letter for letter in letters if speak(letter).unreadable] == []
+
+
 @pytest.mark.parametrize("text", ["", "။ ၊ …", "့", " "])
 def test_punctuation_alone_has_nothing_to_read(text: str) -> None:
     spoken = speak(text)

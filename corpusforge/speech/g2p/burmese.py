@@ -19,6 +19,7 @@ same table is in any textbook): initial, medials, rhyme, tone.
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from corpusforge.speech.engine import Segment, Spoken
@@ -37,7 +38,7 @@ LOW, HIGH, CREAKY, CHECKED = "21", "53", "51", "55"
 _SOUNDS = "k kh g g N s s z z n^ n^ t th d d n t th d d n p ph b b m j j l w s X l ?"
 _INITIALS = dict(zip("ကခဂဃငစဆဇဈဉညဋဌဍဎဏတထဒဓနပဖဗဘမယရလဝသဟဠအ", _SOUNDS.split(), strict=True))
 _INDEPENDENT = {"ဣ": ("i", CREAKY), "ဤ": ("i", LOW), "ဥ": ("u", CREAKY), "ဦ": ("u", LOW)}
-_INDEPENDENT |= {"ဧ": ("ei", LOW), "ဩ": ("o", HIGH), "ဪ": ("o", LOW)}
+_INDEPENDENT |= {"ဧ": ("ei", LOW), "ဨ": ("ei", LOW), "ဩ": ("o", HIGH), "ဪ": ("o", LOW)}
 _WORDS = {"၌": "နှိုက်", "၍": "ရွေ့", "၎င်း": "လည်းကောင်း", "၎": "လည်းကောင်း", "၏": "အိ", "ဿ": "သ"}
 _AFFRICATES = {"k": "tS;", "kh": "tS;h", "g": "tS;", "N": "n^"}
 
@@ -109,6 +110,10 @@ class _Sentence:
         self._bytes = 0
 
     def burmese(self, run: str) -> None:
+        # Letters of Shan, Mon and other languages of the script have no rule here.
+        others = [c for c in run if not is_letter(c) and unicodedata.category(c) == "Lo"]
+        self._syllables += len(others)
+        self._unread += others
         for part in re.split("[၊။]+", run):
             for syllable in syllables(part):
                 if not any(is_letter(character) for character in syllable):
