@@ -34,7 +34,7 @@ class Spool:
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
-        self._db.execute("PRAGMA cache_size = -16384")
+        self._db.execute("PRAGMA cache_size = -4096")
         self._db.execute("PRAGMA temp_store = FILE")
         self._db.execute("BEGIN")
         self._db.execute(f"CREATE TABLE rows({', '.join(_COLUMNS)})")
