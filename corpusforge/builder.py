@@ -14,7 +14,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,6 @@ from corpusforge.registry import find
 from corpusforge.sources.base import Source
 from corpusforge.sources.select import choose
 from corpusforge.stage import Stage
-from corpusforge.store.index import IndexDamaged
 from corpusforge.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -76,9 +75,7 @@ class BuildOptions:
 
     def workers(self) -> int:
         """Worker processes: as asked, or one a processor that this process may use."""
-        return self.jobs or len(
-            os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-        )
+        return self.jobs or processors()
 
 
 def processors() -> int:
@@ -264,28 +261,11 @@ def build(recipe: Recipe, options: BuildOptions | None = None, observer: BuildOb
             Workspace(options.workspace) as workspace,
             workspace.locked(f"build {recipe.name}", options.wait, observer.waiting),
         ):
-            report = _with_sound_index(workspace, observer, lambda: _build(opened, workspace, observer))
+            report = workspace.with_sound_index(lambda: _build(opened, workspace, observer))
     finally:
         opened.close()
     report.seconds = time.perf_counter() - start
     return report
-
-
-def _with_sound_index(workspace: Workspace, observer: BuildObserver, work: Callable[[], Report]) -> Report:
-    """Do the work; if the index proves damaged, rebuild it from the journal and do the work once more."""
-    try:
-        _ = workspace.index
-        if workspace.rebuilt:
-            observer.note(_rebuilt(workspace))
-        return work()
-    except IndexDamaged as damage:
-        workspace.rebuild(str(damage))
-        observer.note(_rebuilt(workspace))
-        return work()
-
-
-def _rebuilt(workspace: Workspace) -> str:
-    return f"the index was damaged ({workspace.rebuilt}): rebuilt from the journal, nothing that is there is made again"
 
 
 def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Report:
@@ -295,6 +275,9 @@ def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Re
 
     recipe, options = opened.recipe, opened.options
     corpus = workspace.register(recipe.name, options.folder(recipe))
+    if workspace.rebuilt:
+        why = f"the index was damaged ({workspace.rebuilt})"
+        observer.note(f"{why}: rebuilt from the journal, nothing that is there is made again")
     run = Run(
         opened.planner(workspace, options.force),
         Recorder(workspace, corpus),
@@ -305,7 +288,7 @@ def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Re
         fail_fast=options.fail_fast,
         max_failures=options.max_failures,
         fingerprint=_fingerprint,
-        preflight=lambda: _preflight(opened),
+        preflight=lambda: _preflight(opened, workspace, corpus),
     )
     observer.started(opened.groups * len(opened.source.languages), tuple(stage.name for stage in opened.stages))
 
@@ -340,9 +323,12 @@ def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Re
     return report
 
 
-def _preflight(opened: _Opened) -> None:
+def _preflight(opened: _Opened, workspace: Workspace, corpus: int) -> None:
+    """Before the first item that is not cached: can it be done here? From now on the corpus is in the making."""
     for stage in opened.stages:
         stage.preflight(frozenset(opened.source.languages))
+    with workspace.index.transaction():
+        workspace.index.set_complete(corpus, False)
 
 
 def _forget_removed(opened: _Opened, workspace: Workspace, corpus: int, items: int) -> None:
@@ -354,7 +340,7 @@ def _forget_removed(opened: _Opened, workspace: Workspace, corpus: int, items: i
         removed = [item for item in index.walk_items(corpus) if item not in present]
     with index.transaction():
         index.drop_walks(corpus, removed)
-        index.set_complete(corpus)
+        index.set_complete(corpus, True)
 
 
 def _fingerprint(progress: Progress) -> int:
@@ -440,15 +426,20 @@ def plan(recipe: Recipe, options: BuildOptions | None = None) -> PlanReport:
     """What `build` would do, with reasons and estimates. Nothing is run or written, and no lock is taken."""
     options = options or BuildOptions()
     opened = _Opened(recipe, options)
+    with Workspace(options.workspace, reading=True) as workspace:
+        return workspace.with_sound_index(lambda: _plan(opened, workspace))
+
+
+def _plan(opened: _Opened, workspace: Workspace) -> PlanReport:
+    recipe, options = opened.recipe, opened.options
     stages = [StagePlan(stage.name) for stage in opened.stages]
     items = 0
-    with Workspace(options.workspace) as workspace:
-        planner = opened.planner(workspace, options.force)
-        means = _Means(workspace.index.mean_seconds())
-        for portion in _portions(opened.items()):
-            for progress in planner.advance(portion):
-                items += 1
-                _count(planner, progress, stages, means)
+    planner = opened.planner(workspace, options.force)
+    means = _Means(workspace.index.mean_seconds())
+    for portion in _portions(opened.items()):
+        for progress in planner.advance(portion):
+            items += 1
+            _count(planner, progress, stages, means)
     return PlanReport(recipe.name, options.folder(recipe), items, stages)
 
 
@@ -492,6 +483,10 @@ def explain(recipe: Recipe, options: BuildOptions, wanted: str) -> dict[str, lis
     if not items:
         known = {name for item in opened.items() for name in (item.id, item.group)}
         raise SourceError(f"'{recipe.name}' has no item '{wanted}': {nearest(wanted, known)}")
-    with Workspace(options.workspace) as workspace:
+
+    def steps() -> dict[str, list[Step]]:
         planner = opened.planner(workspace)
         return {progress.item.id: planner.steps(progress) for progress in planner.advance(items)}
+
+    with Workspace(options.workspace, reading=True) as workspace:
+        return workspace.with_sound_index(steps)

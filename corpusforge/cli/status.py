@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from corpusforge.cli.options import json_option, workspace_option
+
+if TYPE_CHECKING:
+    from corpusforge.store.workspace import Workspace
 
 _SHOWN = 20
 
@@ -23,35 +26,39 @@ def status_command(corpus: str | None, workspace: Path, as_json: bool) -> None:
     Of every corpus of the workspace, or of CORPUS alone. What a build would do now: `corpusforge build RECIPE
     --dry-run`.
     """
-    from corpusforge.errors import CorpusError, nearest
     from corpusforge.store.workspace import Workspace
 
-    with Workspace(workspace) as store:
-        known = store.index.corpora()
-        if corpus is not None and corpus not in [entry.name for entry in known]:
-            raise CorpusError(
-                f"no corpus '{corpus}' was built here: {nearest(corpus, [entry.name for entry in known])}"
-            )
-        rows = []
-        failures = store.index.all_failures()
-        for entry in known:
-            if corpus is None or entry.name == corpus:
-                folder = store.corpus_folder(entry)
-                rows.append(
-                    {
-                        "corpus": entry.name,
-                        "folder": str(folder),
-                        "items": store.index.count_walks(entry.number),
-                        "built_through": entry.complete,
-                        **_manifest(folder),
-                        "failures": [
-                            {"item": f.item, "stage": f.stage, "error": f.error, "attempts": f.attempts}
-                            for f in failures
-                            if f.corpus == entry.number
-                        ],
-                    }
-                )
+    with Workspace(workspace, reading=True) as store:
+        rows = store.with_sound_index(lambda: _rows(store, corpus))
     click.echo(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else _as_text(rows))
+
+
+def _rows(store: Workspace, corpus: str | None) -> list[dict[str, Any]]:
+    from corpusforge.errors import CorpusError, nearest
+
+    known = store.index.corpora()
+    if corpus is not None and corpus not in [entry.name for entry in known]:
+        raise CorpusError(f"no corpus '{corpus}' was built here: {nearest(corpus, [entry.name for entry in known])}")
+    rows = []
+    failures = store.index.all_failures()
+    for entry in known:
+        if corpus is None or entry.name == corpus:
+            folder = store.corpus_folder(entry)
+            rows.append(
+                {
+                    "corpus": entry.name,
+                    "folder": str(folder),
+                    "items": store.index.count_walks(entry.number),
+                    "built_through": entry.complete,
+                    **_manifest(folder),
+                    "failures": [
+                        {"item": f.item, "stage": f.stage, "error": f.error, "attempts": f.attempts}
+                        for f in failures
+                        if f.corpus == entry.number
+                    ],
+                }
+            )
+    return rows
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def gc_command(workspace: Path, dry_run: bool, as_json: bool) -> None:
     from corpusforge.store.workspace import Workspace
 
     with Workspace(workspace) as store, store.locked("gc"):
-        collected = store.collect(dry_run)
+        collected = store.with_sound_index(lambda: store.collect(dry_run))
     if as_json:
         click.echo(json.dumps({**asdict(collected), "dry_run": dry_run}, indent=2))
         return
@@ -47,7 +47,7 @@ def verify_command(workspace: Path, as_json: bool) -> None:
     from corpusforge.store.workspace import Workspace
 
     with Workspace(workspace) as store, store.locked("verify"):
-        found = store.verify()
+        found = store.with_sound_index(store.verify)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
         return

@@ -235,9 +235,9 @@ class Index:
             rows = self._db.execute("SELECT id, name, folder, complete FROM corpora ORDER BY name").fetchall()
         return [KnownCorpus(number, name, folder, bool(complete)) for number, name, folder, complete in rows]
 
-    def set_complete(self, corpus: int) -> None:
-        """Note that every item of the corpus has its walk recorded. Inside a transaction."""
-        self._db.execute("UPDATE corpora SET complete=1 WHERE id=?", (corpus,))
+    def set_complete(self, corpus: int, complete: bool) -> None:
+        """Note whether every item of the corpus has its walk recorded. Inside a transaction."""
+        self._db.execute("UPDATE corpora SET complete=? WHERE id=?", (complete, corpus))
 
     def drop_corpus(self, corpus: int) -> None:
         """Forget a corpus and its walks; results stay until `gc`. Inside a transaction."""

@@ -12,13 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from corpusforge.errors import WorkspaceError
 from corpusforge.store.blobs import Blobs
 from corpusforge.store.index import DONE, Index, IndexDamaged, KnownCorpus, Result
 from corpusforge.store.journal import CorpusLine, Journal
 
+T = TypeVar("T")
+
 FOLDER = ".corpusforge"
+_IN_MEMORY = Path(":memory:")
+"""SQLite's name for a database that no file holds."""
 
 
 class WorkspaceBusy(WorkspaceError):
@@ -59,14 +64,27 @@ class Workspace:
     shows later; `rebuilt` then says why.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, reading: bool = False) -> None:
         """Open the workspace in `folder`, and make it if it is new.
+
+        Args:
+            folder: That holds, or will hold, `.corpusforge`.
+            reading: Only look: nothing is made or mended. An index that is missing or damaged is rebuilt in memory.
 
         Raises:
             WorkspaceError: The folder cannot be written.
         """
         self.folder = folder
         self.root = folder / FOLDER
+        self.blobs = Blobs(self.root / "blobs")
+        self.journal = Journal(self.root / "results.jsonl")
+        self.rebuilt: str | None = None
+        self._reading = reading
+        self._index: Index | None = None
+        if not reading:
+            self._make_root()
+
+    def _make_root(self) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if not os.access(self.root, os.W_OK | os.X_OK):
@@ -76,19 +94,16 @@ class Workspace:
                 f"cannot write the workspace {self.root}: {error.strerror}. Make the folder writable, or name another "
                 "with --workspace DIR"
             ) from error
-        self.blobs = Blobs(self.root / "blobs")
-        self.journal = Journal(self.root / "results.jsonl")
-        self.rebuilt: str | None = None
-        self._index: Index | None = None
 
     @property
     def index(self) -> Index:
         """The open index."""
         if self._index is None:
             path = self.root / "index.sqlite"
-            lost = not path.exists() and self.journal.path.exists()
+            absent = not path.exists()
+            lost = absent and self.journal.path.exists()
             try:
-                self._index = Index(path)
+                self._index = Index(_IN_MEMORY if absent and self._reading else path)
             except IndexDamaged as damage:
                 self.rebuild(str(damage))
             if lost:
@@ -102,13 +117,7 @@ class Workspace:
         if self._index is not None:
             self._index.close()
             self._index = None
-        path = self.root / "index.sqlite"
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(path, self.root / "index.damaged.sqlite")
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{path}{suffix}")
-        self._index = index = Index(path)
+        self._index = index = Index(_IN_MEMORY if self._reading else self._moved_aside())
         rows: list[tuple[bytes, Result]] = []
         for entry in self.journal.read():
             if isinstance(entry, CorpusLine):
@@ -123,6 +132,24 @@ class Workspace:
                 rows = []
         with index.transaction():
             index.put_results(rows)
+
+    def with_sound_index(self, work: Callable[[], T]) -> T:
+        """Do the work; if the index proves damaged, rebuild it from the journal and do the work once more."""
+        try:
+            return work()
+        except IndexDamaged as damage:
+            self.rebuild(str(damage))
+            return work()
+
+    def _moved_aside(self) -> Path:
+        """The index's path, with nothing there any more."""
+        path = self.root / "index.sqlite"
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, self.root / "index.damaged.sqlite")
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{path}{suffix}")
+        return path
 
     def _has_blobs(self, result: Result) -> bool:
         return all(self.blobs.size(sha256) == size for sha256, size in blobs_of(result).items())

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,37 @@ def run(*arguments: object, cwd: Path, **environment: str) -> Done:
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Done(done.args, done.returncode, done.stdout, done.stderr)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Begin a build of the text in `text/`, in a session of its own: `none_left` finds whatever it starts."""
+    command = [PROGRAM, "build", "flores200", "--source", "text", *arguments]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def session(leader: int) -> dict[int, str]:
+    """The living processes of a session, by number, with their command lines."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            state, *fields = (path / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) == leader and state not in "ZX":
+                found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def none_left(leader: int, seconds: float = 5.0) -> bool:
+    """Whether every process of a session ends within some seconds."""
+    deadline = time.monotonic() + seconds
+    while session(leader):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _clean_environment() -> dict[str, str]:

@@ -33,7 +33,7 @@ def fill(workspace: Workspace, count: int, corpus: str = "toy") -> list[bytes]:
     with workspace.index.transaction():
         workspace.index.put_results(rows)
         workspace.index.put_walks(number, [(f"item-{key!r}", b"d", key) for key, _ in rows])
-        workspace.index.set_complete(number)
+        workspace.index.set_complete(number, True)
     return [key for key, _ in rows]
 
 

@@ -1,0 +1,116 @@
+"""A build that is stopped leaves no process behind, nothing half-written, and no lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import build, fingerprint, none_left, run, session, source, start
+
+
+def speaking(folder: Path, process_id: int) -> dict[int, str]:
+    """Wait until a build speaks; the processes it has then: itself, its workers, espeak's programs."""
+    journal = folder / ".corpusforge" / "results.jsonl"
+    deadline = time.monotonic() + 20
+    while not (journal.exists() and "synthesize" in journal.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return session(process_id)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_build(tmp_path: Path, number: int) -> None:
+    source(tmp_path / "text", groups=21)
+    process = start(tmp_path)
+    lines = speaking(tmp_path, process.pid).values()
+    assert any("executors.worker" in line for line in lines)
+    assert any("espeak_worker" in line for line in lines)
+    process.send_signal(number)  # to the program alone, not to its children
+    process.communicate(timeout=30)
+    assert none_left(process.pid), session(process.pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_build_leaves_the_old_corpus_as_it_was(tmp_path: Path, number: int) -> None:
+    source(tmp_path / "text", groups=21)
+    build("--source", "text", "--limit", "3", cwd=tmp_path)
+    before = fingerprint(tmp_path / "manifests")
+    process = start(tmp_path, "--jobs", "1")
+    time.sleep(0.6)
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert fingerprint(tmp_path / "manifests") == before
+
+
+def test_gc_after_a_kill_keeps_what_the_build_had_made(tmp_path: Path) -> None:
+    source(tmp_path / "text", groups=12)
+    build("--source", "text", "--limit", "3", cwd=tmp_path)
+    process = start(tmp_path, "--set", "synthesize.rate=5", "--jobs", "1")
+    for_good = tmp_path / ".corpusforge" / "results.jsonl"
+    before = for_good.stat().st_size
+    deadline = time.monotonic() + 20
+    while for_good.stat().st_size == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    assert none_left(process.pid)
+    refused = run("gc", cwd=tmp_path)
+    assert (refused.returncode, "its last build did not end" in refused.stderr) == (4, True)
+    assert "its last build did not end" in run("status", cwd=tmp_path).stdout
+    report = build("--source", "text", "--set", "synthesize.rate=5", cwd=tmp_path)
+    assert run("gc", cwd=tmp_path).returncode == 0
+    assert (report["utterances"], 0 < report["cached"] < 72) == (72, True)
+    assert json.loads(run("verify", "--json", cwd=tmp_path).stdout)["damaged"] == []
+
+
+def test_gc_and_verify_are_refused_while_a_build_runs(tmp_path: Path) -> None:
+    source(tmp_path / "text", groups=21)
+    process = start(tmp_path, "--jobs", "1")
+    lock = tmp_path / ".corpusforge" / "lock"
+    deadline = time.monotonic() + 10
+    while not (lock.exists() and lock.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    done = run("gc", cwd=tmp_path)
+    assert (done.returncode, f"process {process.pid}" in done.stderr) == (4, True), done.stderr
+    assert run("status", cwd=tmp_path).returncode == 0
+    process.kill()
+    process.communicate()
+    assert run("verify", cwd=tmp_path).returncode == 0
+
+
+def test_a_blob_that_was_cut_short_is_made_again_also_in_the_corpus_that_links_it(tmp_path: Path) -> None:
+    source(tmp_path / "text", groups=3)
+    build("--source", "text", cwd=tmp_path)
+    before = fingerprint(tmp_path / "manifests")
+    blob = next(path for path in sorted((tmp_path / ".corpusforge" / "blobs").rglob("*")) if path.is_file())
+    assert blob.stat().st_nlink == 2
+    blob.chmod(0o644)
+    os.truncate(blob, 100)
+    assert fingerprint(tmp_path / "manifests") != before
+    assert (
+        "1 × blob missing or damaged" in run("build", "flores200", "--source", "text", "--dry-run", cwd=tmp_path).stdout
+    )
+    assert build("--source", "text", cwd=tmp_path)["made"]["synthesize"] == 1
+    assert fingerprint(tmp_path / "manifests") == before
+
+
+@pytest.mark.parametrize("small_disk", ["8m"], indirect=True)
+def test_a_full_disk_loses_nothing_that_was_done(small_disk: Path) -> None:
+    done = run("build", "flores200", "--sample", "--workspace", small_disk, cwd=small_disk.parent)
+    assert (done.returncode, "No space left on device" in done.stderr) == (4, True), done.stderr
+    assert done.stderr.count("error:") == 1
+    large = small_disk.parent / "large"
+    shutil.copytree(small_disk, large)
+    found = json.loads(run("verify", "--workspace", large, "--json", cwd=large).stdout)
+    assert found["damaged"] == []
+    report = build("--sample", cwd=large)
+    assert (report["utterances"], report["failed"]) == (135, [])
+    assert 0 < report["made"]["synthesize"] < 135
