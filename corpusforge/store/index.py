@@ -320,10 +320,12 @@ def translated(path: Path) -> Iterator[None]:
         if "malformed" in words or "no such table" in words or "no such column" in words:
             raise IndexDamaged(words) from error
         mend = {
-            "full": "free some space and run the same command again: what is done is kept",
+            "space": "free some space and run the same command again: what is done is kept",
             "readonly": "make the folder writable, or name another with --workspace",
             "locked": "another process holds the index: wait for it to end",
         }
+        if "full" in words:
+            words = "No space left on device"  # as the operating system says it of every other file
         advice = next((mended for word, mended in mend.items() if word in words), "check the disk and the folder")
         raise WorkspaceError(f"{path}: {words}: {advice}") from error
     except sqlite3.DatabaseError as error:

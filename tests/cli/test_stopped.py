@@ -102,7 +102,7 @@ def test_a_blob_that_was_cut_short_is_made_again_also_in_the_corpus_that_links_i
     assert fingerprint(tmp_path / "manifests") == before
 
 
-@pytest.mark.parametrize("small_disk", ["8m"], indirect=True)
+@pytest.mark.parametrize("small_disk", ["12m"], indirect=True)
 def test_a_full_disk_loses_nothing_that_was_done(small_disk: Path) -> None:
     done = run("build", "flores200", "--sample", "--workspace", small_disk, cwd=small_disk.parent)
     assert (done.returncode, "No space left on device" in done.stderr) == (4, True), done.stderr
