@@ -26,7 +26,7 @@ _TABLE = """
 ace_Arab Acehnese (Arabic script)|ace-Arab
 ace_Latn Acehnese (Latin script)|ace
 acm_Arab Mesopotamian Arabic|acm
-acq_Arab Ta'izzi-Adeni Arabic|acq
+acq_Arab Ta’izzi-Adeni Arabic|acq
 aeb_Arab Tunisian Arabic|aeb
 afr_Latn Afrikaans|af
 ajp_Arab South Levantine Arabic|ajp
@@ -261,10 +261,11 @@ def check(code: str, where: str) -> Language:
 
 def _suggest(wrong: str) -> str:
     folded = wrong.strip().casefold()
+    primary = folded.replace("_", "-").partition("-")[0]  # of a tag: bo-CN, zh_TW
     exact = [
         language
         for language in LANGUAGES.values()
-        if folded in (language.bcp47.casefold(), language.bcp47.partition("-")[0], language.code.partition("_")[0])
+        if primary in (language.bcp47.partition("-")[0], language.code.partition("_")[0])
         or (len(folded) > 3 and folded in language.name.casefold())
     ]
     if exact:
