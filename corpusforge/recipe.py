@@ -6,32 +6,32 @@ settings by name; then everything is validated strictly, and every complaint nam
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path, PurePath
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from corpusforge.corpus.splits import Splits
 from corpusforge.errors import RecipeError, nearest
 from corpusforge.items import Json
 from corpusforge.quality.gates import Gates
-from corpusforge.recipe_files import locate
-from corpusforge.recipe_yaml import Document, Loc, parse_value, read
-from corpusforge.registry import Kind, find
+from corpusforge.recipe_errors import explain, shown
+from corpusforge.recipe_files import check_name, locate
+from corpusforge.recipe_yaml import MOST_SHOWN, Node, Place, as_node, parse_value, read, several
+from corpusforge.registry import Kind, find, names
 from corpusforge.sources.base import SourceConfig
 from corpusforge.stage import StageConfig
 
 SECTIONS = ("name", "description", "source", "stages", "gates", "splits", "profiles")
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-MOST_SHOWN = 10
-_PATHS = {"path", "sib200"}
+CHANGEABLE = ("name", "description", "source", "gates", "splits")
+"""Sections that a profile or an override may change; stages are named by themselves."""
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +65,22 @@ class Recipe:
     splits: Splits
 
     def resolved(self) -> dict[str, Json]:
-        """The whole recipe with every default filled in; of paths only the last part, so that it fits any machine."""
-        source = self.source_config.model_dump(mode="json")
-        for key in _PATHS & source.keys():
-            source[key] = source[key] and PurePath(source[key]).name
+        """The whole recipe with every default filled in, as JSON values.
+
+        Left out is what belongs to one machine or person and decides nothing about the corpus: the source's paths,
+        secrets, and settings that are declared not to be semantic (time limits, concurrency).
+        """
         return {
             "name": self.name,
             "description": self.description,
-            "source": {"type": self.source_type, **source},
-            "stages": [{"stage": use.name, **use.config.model_dump(mode="json")} for use in self.stages],
+            "source": {"type": self.source_type, **_public(self.source_config)},
+            "stages": [{"stage": use.name, **_public(use.config)} for use in self.stages],
             "gates": self.gates.model_dump(mode="json"),
             "splits": self.splits.model_dump(mode="json"),
         }
 
     def fingerprint(self) -> str:
-        """sha256 of the resolved recipe."""
+        """sha256 of the resolved recipe, in hex."""
         return hashlib.sha256(json.dumps(self.resolved(), sort_keys=True).encode()).hexdigest()
 
 
@@ -94,260 +95,243 @@ def load(
 
     Args:
         ref: A name (`flores200`: from ./recipes, else what ships) or the path of a YAML file.
-        profile: Name of one of its profiles.
-        overrides: `synthesize.rate=10`: stage or section, setting, value as YAML.
-        extra: The same with values, by dotted name.
+        profile: Name of one of its profiles. Mappings in it are merged into the recipe's, anything else replaces.
+        overrides: `synthesize.rate=10`: stage or section, setting, value as YAML. They go over the profile.
+        extra: The same with values, by dotted name. They go over the overrides.
 
     Raises:
         RecipeError: Anything that does not fit; up to ten problems at once.
     """
     path = locate(ref)
-    document = read(path)
-    draft = _Draft(document, path)
+    draft = _Draft(read(path), path)
     if profile is not None:
         draft.apply_profile(profile)
     for override in overrides:
         draft.override(override)
     for name, value in (extra or {}).items():
-        draft.set(name.split("."), value, f"{path} with {name}={value}")
+        draft.set(name, as_node(value, Place(f"{path} with {name}={value}")))
     return draft.validated()
 
 
 class _Draft:
-    """Data on its way to a recipe, with the place of every part."""
+    """A recipe file on its way to a recipe."""
 
-    def __init__(self, document: Document, path: Path) -> None:
+    def __init__(self, root: Node, path: Path) -> None:
         self.path = path
-        self.data = copy.deepcopy(document.data)
-        self.places = dict(document.places)
-        self.problems: list[str] = []
+        self.root = root
+        self.problems: list[tuple[Place, str]] = []
 
     # Profiles and overrides
 
     def apply_profile(self, name: str) -> None:
-        profiles = self.data.get("profiles")
-        known = profiles if isinstance(profiles, dict) else {}
-        if name not in known:
-            raise RecipeError(
-                f"{self.path} has no profile '{name}': {nearest(name, known) if known else 'it has none'}"
-            )
-        changes = known[name]
-        if not isinstance(changes, dict):
-            raise RecipeError(f"{self.place(('profiles', name))}: expected settings by stage or section")
-        for first, value in changes.items():
-            loc: Loc = ("profiles", name, first)
-            self._merge(self._target(first, self.place(loc)), value, loc)
+        profiles = self.root.get("profiles")
+        known = profiles.value if profiles is not None and isinstance(profiles.value, dict) else {}
+        chosen = known.get(name)
+        if chosen is None:
+            place = profiles.place if profiles is not None else self.path
+            raise RecipeError(f"{place}: no profile '{name}': {nearest(name, known) if known else 'it has none'}")
+        if not isinstance(chosen.value, dict):
+            raise RecipeError(f"{chosen.place}: {_NO_PROFILE}, found {shown(chosen.plain())}")
+        for first, changes in chosen.value.items():
+            _merge(*self._target(first, changes.place), changes)
 
     def override(self, text: str) -> None:
         name, equals, value = text.partition("=")
-        where = f"--set {text}"
+        where = "--set " + text.encode("utf-8", "backslashreplace").decode()
         if not equals or not all(name.split(".")):
             raise RecipeError(f"{where}: expected NAME=VALUE, as in --set synthesize.rate=10")
-        self.set(name.split("."), parse_value(value, where), where)
+        self.set(name, parse_value(value, where))
 
-    def set(self, parts: list[str], value: Any, where: str) -> None:
-        target = self._target(parts[0], where)
-        loc = (*target, *parts[1:])
-        parent: Any = self.data
-        for part in loc[:-1]:
-            if isinstance(part, str) and isinstance(parent, dict):
-                parent = parent.setdefault(part, {})
-            elif isinstance(part, int) and isinstance(parent, list):
-                parent = parent[part]
-            if not isinstance(parent, dict | list):
-                raise RecipeError(f"{where}: '{part}' is a single value, it has no settings of its own")
-        if not isinstance(parent, dict):
-            raise RecipeError(f"{where}: expected the name of a setting after '{parts[0]}'")
-        last = loc[-1]
-        assert isinstance(last, str)
-        parent[last] = value
-        self.places[loc] = where
+    def set(self, name: str, value: Node) -> None:
+        """Put a value in the place of a dotted name, with mappings around it where there are none."""
+        where = value.place
+        first, *rest = name.split(".")
+        around, key = self._target(first, where)
+        for step in rest:
+            inner = around.get(key)
+            if inner is None or inner.value is None:
+                inner = Node({}, where)
+                _put(around, key, inner)
+            if not isinstance(inner.value, dict):
+                kind = "a list" if isinstance(inner.value, list) else "a single value"
+                raise RecipeError(
+                    f"{where}: '{key}' is {kind}, {shown(inner.plain())}, and has no '{step}' to change: set it whole"
+                )
+            around, key = inner, step
+        if isinstance(key, int):
+            raise RecipeError(f"{where}: expected the name of a setting after '{first}', as in {first}.NAME=VALUE")
+        _put(around, key, value)
 
-    def _target(self, first: str, where: str) -> Loc:
-        """The path of a stage or section by the name that profiles and overrides use."""
-        stages = self.data.get("stages")
-        named = [use.get("stage") for use in stages if isinstance(use, dict)] if isinstance(stages, list) else []
-        if first in named:
-            return ("stages", named.index(first))
-        if first in ("name", "description", "source", "gates", "splits"):
-            return (first,)
-        known = [*(name for name in named if isinstance(name, str)), "source", "gates", "splits", "name"]
-        raise RecipeError(f"{where}: no stage or section '{first}': {nearest(first, known)}")
-
-    def _merge(self, target: Loc, value: Any, source: Loc) -> None:
-        parent: Any = self.data
-        for part in target[:-1]:
-            parent = parent[part]
-        last: Any = target[-1]
-        old = parent[last] if isinstance(last, int) else parent.get(last)
-        if isinstance(value, dict) and isinstance(old, dict):
-            for key, inner in value.items():
-                if key in old and isinstance(old[key], dict) and isinstance(inner, dict):
-                    self._merge((*target, key), inner, (*source, key))
-                else:
-                    old[key] = inner
-                    self.places[(*target, key)] = self.place((*source, key))
-        else:
-            parent[last] = value
-            self.places[target] = self.place(source)
+    def _target(self, first: str, place: Place) -> tuple[Node, str | int]:
+        """Where the stage or section of that name is, as profiles and overrides use it."""
+        stages = self.root.get("stages")
+        stage_names: list[str] = []
+        if stages is not None and isinstance(stages.value, list):
+            for number, use in enumerate(stages.value):
+                named = use.get("stage")
+                if named is not None and isinstance(named.value, str):
+                    if named.value == first:
+                        return stages, number
+                    stage_names.append(named.value)
+        if first in CHANGEABLE:
+            return self.root, first
+        raise RecipeError(f"{place}: no stage or section '{first}': {nearest(first, [*stage_names, *CHANGEABLE])}")
 
     # Validation
 
     def validated(self) -> Recipe:
-        data = self.data
-        for key in data:
-            if key not in SECTIONS:
-                self.complain((key,), f"unknown section '{key}': {nearest(key, SECTIONS)}")
-        name = self._name()
-        description = data.get("description", "")
-        if not isinstance(description, str):
-            self.complain(("description",), f"expected text, found {_shown(description)}")
-        source_type, source = self._named("sources", "type", ("source",))
+        assert isinstance(self.root.value, dict)
+        unknown = [key for key in self.root.value if key not in SECTIONS]
+        for number, key in enumerate(unknown):
+            message = f"unknown section '{key}': {nearest(key, SECTIONS)}" if number < MOST_SHOWN else ""
+            self.complain(self.root.value[key], message)
+        name = self._text("name", check_name)
+        description = self._text("description", lambda text: None)
+        source_type, source = self._named("sources", "type", self.root.get("source"), SourceConfig)
         stages = self._stages()
-        gates = self._model(Gates, ("gates",), data.get("gates"))
-        splits = self._model(Splits, ("splits",), data.get("splits"))
+        gates = self._model(Gates, self.root.get("gates"))
+        splits = self._model(Splits, self.root.get("splits"))
         self._check_profiles()
         if self.problems:
-            shown = self.problems[:MOST_SHOWN]
-            more = len(self.problems) - len(shown)
-            raise RecipeError("\n".join([*shown, *([f"… and {more} more"] if more else [])]))
-        assert isinstance(source, SourceConfig) and isinstance(gates, Gates) and isinstance(splits, Splits)
+            self.problems.sort(key=lambda problem: (problem[0].line == 0, problem[0][1:]))
+            lines = [f"{place}: {message}" for place, message in self.problems[:MOST_SHOWN]]
+            raise RecipeError(several(lines, len(self.problems)))
+        assert source is not None and gates is not None and splits is not None
         if getattr(source, "sample", False):
             name += "-sample"
         return Recipe(name, description, self.path, source_type, source, stages, gates, splits)
 
-    def _name(self) -> str:
-        name = self.data.get("name")
-        if name is None:
-            self.complain((), "no 'name': every recipe names its corpus, as in `name: my-corpus`")
-        elif not isinstance(name, str) or not NAME.fullmatch(name) or ".." in name:
-            self.complain(
-                ("name",),
-                f"{_shown(name)} cannot name a corpus: expected small letters, digits, '-', '_' and '.', at most 100, "
-                "beginning with a letter or digit",
-            )
-        return str(name)
+    def _text(self, section: str, complaint: Any) -> str:
+        node = self.root.get(section)
+        if node is None or node.value is None:
+            if section == "name":
+                self.complain(node or self.root, "no 'name': every recipe names its corpus, as in `name: my-corpus`")
+            return ""
+        if not isinstance(node.value, str):
+            self.complain(node, f"{section}: expected text, found {shown(node.plain())}: put it in quotes")
+        elif (message := complaint(node.value)) is not None:
+            self.complain(node, message)
+        return str(node.value)
 
     def _stages(self) -> tuple[StageUse, ...]:
-        uses = self.data.get("stages")
-        if not isinstance(uses, list) or not uses:
-            self.complain(("stages",), f"expected a list such as `- stage: synthesize`, found {_shown(uses)}")
+        uses = self.root.get("stages")
+        if uses is None or not isinstance(uses.value, list) or not uses.value:
+            found = "found no stages" if uses is None else f"found {shown(uses.plain())}"
+            self.complain(
+                uses or self.root, f"stages: expected a list with items such as `- stage: synthesize`, {found}"
+            )
             return ()
-        found: list[StageUse] = []
-        for number in range(len(uses)):
-            name, config = self._named("stages", "stage", ("stages", number))
-            if name and name in [use.name for use in found]:
-                self.complain(("stages", number), f"stage '{name}' is here a second time: a stage runs once")
-            if isinstance(config, StageConfig):
-                found.append(StageUse(name, config))
-        return tuple(found)
+        found_uses: dict[str, StageUse] = {}
+        first: dict[str, Node] = {}
+        for use in uses.value:
+            name, config = self._named("stages", "stage", use, StageConfig)
+            if name and name in first:
+                again = f"the first is in line {first[name].place.line}: a stage runs once"
+                self.complain(use, f"stage '{name}' is here a second time, {again}")
+            elif name:
+                first[name] = use
+            if config is not None:
+                found_uses[name] = StageUse(name, config)
+        return tuple(found_uses.values())
 
-    def _named(self, kind: Kind, key: str, loc: Loc) -> tuple[str, BaseModel | None]:
+    def _named(self, kind: Kind, key: str, node: Node | None, base: type[Model]) -> tuple[str, Model | None]:
         """A part whose class is named in it: `type: flores200`, `stage: synthesize`."""
-        part: Any = self.data
-        for step in loc:
-            part = part.get(step) if isinstance(part, dict) else part[step]
-        if not isinstance(part, dict):
-            self.complain(loc, f"expected settings with `{key}: ...`, found {_shown(part)}")
+        if node is None or not isinstance(node.value, dict):
+            example = f"{key}: {node.value}" if node and isinstance(node.value, str) else f"{key}: …"
+            section = "source: " if kind == "sources" else ""
+            found = f"found {shown(node.plain())}" if node is not None else f"found no {kind[:-1]}"
+            self.complain(node or self.root, f"{section}expected settings with `{example}`, {found}")
             return "", None
-        name = part.get(key)
-        if not isinstance(name, str):
-            self.complain(loc, f"no '{key}': expected the name of a {kind[:-1]}, found {_shown(name)}")
+        named = node.value.get(key)
+        if named is None or not isinstance(named.value, str):
+            if named is not None:
+                self.complain(named, f"{key}: expected the name of a {kind[:-1]}, found {shown(named.plain())}")
+                return "", None
+            near = get_close_matches(key, node.value, n=1)
+            hint = f"'{near[0]}' should be '{key}'" if near else _known(names(kind))
+            self.complain(node, f"no '{key}', which names the {kind[:-1]}: {hint}")
             return "", None
+        name = named.value
         try:
-            kind_class = find(kind, name)
+            model = find(kind, name).Config
         except RecipeError as error:
-            self.complain((*loc, key), str(error))
+            self.complain(named, str(error))
             return name, None
-        return name, self._model(kind_class.Config, loc, {k: v for k, v in part.items() if k != key})
+        if not (isinstance(model, type) and issubclass(model, base)):
+            self.complain(named, f"the {kind[:-1]} '{name}' cannot be used: its Config is not a {base.__name__}")
+            return name, None
+        rest = {setting: inner for setting, inner in node.value.items() if setting != key}
+        return name, self._model(model, Node(dict(rest), node.place))
 
-    def _model(self, model: type[BaseModel], loc: Loc, data: Any) -> BaseModel | None:
+    def _model(self, model: type[Model], node: Node | None) -> Model | None:
+        """Settings validated by JSON's rules: a list may be a tuple, but no text a number and no truth value either."""
+        if node is None or node.value is None:
+            node = Node({}, node.place if node is not None else self.root.place)
         try:
-            return model.model_validate({} if data is None else data, context={"folder": self.path.parent})
-        except ValidationError as errors:
-            told: set[Loc] = set()
-            for error in errors.errors(include_url=False):
-                steps = _steps({} if data is None else data, error["loc"], error["type"] == "missing")
-                if steps not in told:  # of a value that fits none of several types, the first says enough
-                    told.add(steps)
-                    self.complain((*loc, *steps), _words(error, model, steps))
+            return model.model_validate_json(
+                json.dumps(node.plain()), strict=True, context={"folder": self.path.parent}
+            )
+        except ValidationError as error:
+            self.problems.extend(explain(error, model, node))
             return None
 
     def _check_profiles(self) -> None:
-        profiles = self.data.get("profiles")
-        if profiles is None:
+        """That every profile is about this recipe; its settings are checked when it is chosen.
+
+        They cannot be before: a profile may name an engine that another package brings.
+        """
+        profiles = self.root.get("profiles")
+        if profiles is None or profiles.value is None:
             return
-        if not isinstance(profiles, dict):
-            self.complain(("profiles",), f"expected profiles by name, found {_shown(profiles)}")
+        if not isinstance(profiles.value, dict):
+            self.complain(profiles, f"profiles: expected profiles by name, found {shown(profiles.plain())}")
             return
-        for name, changes in profiles.items():
-            if not isinstance(changes, dict):
-                self.complain(("profiles", name), "expected settings by stage or section")
+        for changes in profiles.value.values():
+            if not isinstance(changes.value, dict):
+                self.complain(changes, f"{_NO_PROFILE}, found {shown(changes.plain())}")
                 continue
-            for first in changes:
+            for first, node in changes.value.items():
                 try:
-                    self._target(first, "")
+                    self._target(first, Place(""))
                 except RecipeError as error:
-                    self.complain(("profiles", name, first), str(error).removeprefix(": "))
+                    self.complain(node, str(error).removeprefix(": "))
 
-    def place(self, loc: Loc) -> str:
-        """Where a part stands, or the nearest part around it."""
-        while loc not in self.places and loc:
-            loc = loc[:-1]
-        return self.places.get(loc, str(self.path))
-
-    def complain(self, loc: Loc, message: str) -> None:
-        self.problems.append(f"{self.place(loc)}: {message}")
+    def complain(self, node: Node, message: str) -> None:
+        self.problems.append((node.place, message))
 
 
-def _steps(data: Any, loc: Loc, missing: bool) -> Loc:
-    """The part of pydantic's path that is in the data: it also names members of unions, which no file has."""
-    steps: list[str | int] = []
-    for number, step in enumerate(loc):
-        inside = (isinstance(data, dict) and step in data) or (
-            isinstance(data, list) and isinstance(step, int) and step < len(data)
-        )
-        if inside:
-            data = data[step]
-        if inside or (missing and number == len(loc) - 1):
-            steps.append(step)
-    return tuple(steps)
+_NO_PROFILE = "expected what the profile changes, by stage or section, as in `synthesize: {rate: 10}`"
 
 
-def _words(error: Any, model: type[BaseModel], steps: Loc) -> str:
-    name = ".".join(str(step) for step in steps)
-    if error["type"] == "extra_forbidden":
-        return f"unknown setting '{name}': {nearest(str(steps[-1]), fields_at(model, steps[:-1]))}"
-    if error["type"] == "missing":
-        return f"'{name}' is missing"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    message = re.sub(r"^Input should be", "expected", message)
-    if error["type"] == "value_error":
-        return f"{name}: {message}" if name and name not in message else message
-    return f"{name}: {message}, found {_shown(error['input'])}"
+def _merge(around: Node, key: str | int, new: Node) -> None:
+    old = around.get(key)
+    if old is not None and isinstance(old.value, dict) and isinstance(new.value, dict):
+        for name, inner in new.value.items():
+            _merge(old, name, inner)
+    else:
+        _put(around, key, new)
 
 
-def fields_at(model: type[BaseModel], steps: Loc) -> list[str]:
-    """Names of the settings at a path inside a model."""
-    models = [model]
-    for step in steps:
-        fields = [inner.model_fields[step] for inner in models if step in inner.model_fields]
-        if fields or isinstance(step, str):
-            models = [found for field in fields for found in models_in(field.annotation)] or models
-    return sorted({name for inner in models for name in inner.model_fields})
+def _put(around: Node, key: str | int, new: Node) -> None:
+    holder: Any = around.value
+    holder[key] = new
 
 
-def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that a field's annotation holds."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in (Union, UnionType, dict, list, tuple, Mapping) or get_args(annotation):
-        for inner in get_args(annotation):
-            yield from models_in(inner)
+def _known(known: Iterable[str]) -> str:
+    return "known: " + ", ".join(f"'{name}'" for name in known)
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+def _public(config: SourceConfig | StageConfig) -> dict[str, Json]:
+    private = {
+        name
+        for name, field in type(config).model_fields.items()
+        if (isinstance(config, SourceConfig) and name in _PATHS)
+        or not _PRIVATE.isdisjoint({field.annotation, *get_args(field.annotation)})
+        or (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("semantic") is False)
+    }
+    dumped: dict[str, Json] = config.model_dump(mode="json", exclude=private)
+    return dumped
+
+
+_PATHS = {"path", "sib200"}
+_PRIVATE = {Path, PurePath, SecretStr, SecretBytes}

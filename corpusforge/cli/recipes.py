@@ -4,34 +4,54 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from corpusforge.cli.options import json_option
+from corpusforge.cli.options import json_option, workspace_option
 
 
 @click.command("recipes")
+@workspace_option
 @json_option
-def recipes_command(as_json: bool) -> None:
-    """List the recipes that ship and those in ./recipes."""
-    from corpusforge.errors import RecipeError
-    from corpusforge.recipe_files import OWN, available
-    from corpusforge.recipe_yaml import read
+def recipes_command(workspace: Path, as_json: bool) -> None:
+    """List the recipes that ship and those in ./recipes.
 
-    rows = []
-    for name, path in available().items():
-        try:
-            description = str(read(path).data.get("description", ""))
-        except RecipeError as error:
-            description = f"cannot be read: {error}"
-        where = "here" if path.parent == OWN else "ships"
-        rows.append({"recipe": name, "where": where, "path": str(path), "description": description})
+    A recipe of ./recipes hides the one of the same name that ships. Where its corpus is built, its folder is shown.
+    """
+    from corpusforge.recipe_files import OWN, available
+
+    rows = [
+        {"recipe": name, "where": "here" if path.parent == OWN else "ships", "path": str(path)}
+        | _about(path, workspace)
+        for name, path in available().items()
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     width = max(len(row["recipe"]) for row in rows)
     for row in rows:
-        click.echo(f"{row['recipe']:<{width}}  {row['where']:<5}  {row['description']}")
+        click.echo(f"{row['recipe']:<{width}}  {row['where']:<5}  {row['description'] or row['error'] or ''}")
+        if row["corpus"]:
+            click.echo(f"{'':<{width}}         built: {row['corpus']}")
+
+
+def _about(path: Path, workspace: Path) -> dict[str, Any]:
+    """What a recipe says of itself, and where its corpus is; `error` if it cannot be read."""
+    from corpusforge.errors import RecipeError
+    from corpusforge.recipe_files import check_name
+    from corpusforge.recipe_yaml import read
+
+    try:
+        sections = read(path).plain()
+    except RecipeError as error:
+        return {"description": None, "corpus": None, "error": str(error)}
+    name, corpus = sections.get("name"), None
+    if isinstance(name, str) and check_name(name) is None:
+        folder = workspace / "manifests" / name
+        corpus = str(folder) if (folder / "corpus.json").is_file() else None
+    description = sections.get("description")
+    return {"description": None if description is None else str(description), "corpus": corpus, "error": None}
 
 
 @click.command("new")
@@ -50,17 +70,11 @@ def new_command(name: str, folder: Path, force: bool) -> None:
 
     NAME is the name of the corpus: small letters, digits, '-', '_' and '.'.
     """
-    from corpusforge.errors import RecipeError
-    from corpusforge.recipe import NAME
-    from corpusforge.recipe_files import write_new
+    from corpusforge.recipe_files import reference, write_new
 
-    if not NAME.fullmatch(name) or ".." in name:
-        raise RecipeError(
-            f"'{name}' cannot name a corpus: expected small letters, digits, '-', '_' and '.', at most 100"
-        )
     path = write_new(name, folder, force)
     click.echo(f"wrote {path}")
-    click.echo(f"Next: put your sentences into {folder / name}.csv, then: corpusforge build {name}")
+    click.echo(f"Next: put your sentences into {folder / name}.csv, then: corpusforge build {reference(path)}")
 
 
 @click.command("recipe-schema")
