@@ -56,7 +56,7 @@ SPEEDS: Mapping[str, Mapping[str, Band]] = {
     "espeak": {
         "zho_Hans": Band(min=0.14, max=0.44),
         "bod_Tibt": Band(min=0.14, max=0.39),
-        "mya_Mymr": Band(min=0.15, max=0.41),
+        "mya_Mymr": Band(min=0.14, max=0.40),
     },
     "gtts": {
         "zho_Hans": Band(min=0.18, max=0.49),
@@ -70,7 +70,7 @@ engine  language  seconds per syllable measured  on
 ======  ========  =============================  =======================================================
 espeak  zho_Hans  0.221 to 0.329, median 0.264   the 2,009 sentences of FLORES-200 (benchmarks/bands.py)
 espeak  bod_Tibt  0.216 to 0.286, median 0.251   the same
-espeak  mya_Mymr  0.225 to 0.306, median 0.258   the same
+espeak  mya_Mymr  0.219 to 0.295, median 0.256   the same
 gtts    zho_Hans  0.279 to 0.364, median 0.304   20 MP3s that gTTS made in 2018
 ======  ========  =============================  =======================================================
 
