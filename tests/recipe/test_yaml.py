@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from corpusforge import recipe_yaml
@@ -218,7 +218,11 @@ def test_quoted_text_is_never_refused(data: dict[str, str]) -> None:
 
 
 @given(st.text())
-def test_without_libyaml_the_same_is_read(text: str) -> None:
+@example("0\t")
+@example("a: |#")
+def test_without_libyaml_the_same_is_read_or_it_is_refused(text: str) -> None:
+    """PyYAML's own loader refuses some tabs and comments that libyaml takes; neither reads another value."""
+
     def outcome() -> object:
         try:
             node = parse(text, lambda line, column: Place("x", line, column))
@@ -229,6 +233,6 @@ def test_without_libyaml_the_same_is_read(text: str) -> None:
     fast = outcome()
     loader, recipe_yaml._LOADER = recipe_yaml._LOADER, yaml.SafeLoader
     try:
-        assert outcome() == fast
+        assert outcome() in (fast, RecipeError)
     finally:
         recipe_yaml._LOADER = loader
