@@ -52,6 +52,12 @@ class CorpusError(CorpusforgeError):
     exit_code = 6
 
 
+class BuildStopped(CorpusforgeError):
+    """A build cannot go on for now: a service is down or has blocked us, or a budget is spent. What is done is kept."""
+
+    exit_code = 7
+
+
 def nearest(wrong: str, known: Iterable[str], count: int = 3) -> str:
     """The end of a message about an unknown name: the nearest known names, or all of them if none is near.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -33,6 +37,21 @@ class StageConfig(BaseModel):
         return self.model_dump(mode="json", exclude=skipped)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a build happens, for stages that keep something of their own (answers that were paid for).
+
+    Attributes:
+        folder: The workspace's own folder.
+        corpus: Name of the corpus that is being built.
+        note: Tells the user something, once.
+    """
+
+    folder: Path
+    corpus: str
+    note: Callable[[str], None]
+
+
 class Stage(ABC):
     """Maps an item to an outcome. Never touches the store, the corpus folder or another item.
 
@@ -55,6 +74,31 @@ class Stage(ABC):
     def __init__(self, config: StageConfig) -> None:
         self.config = config
 
+    @classmethod
+    def parts(cls, config: StageConfig) -> tuple[Stage, ...]:
+        """The stages that stand for this one in a build; by default itself alone.
+
+        A stage that asks a service and works on the answer is two, so that the answer is stored by itself.
+        """
+        return (cls(config),)
+
+    def translates(self) -> tuple[str, tuple[str, ...]] | None:
+        """The language this stage translates from and those it adds; None if it adds none.
+
+        Every utterance of the first gets one in each of the others: without a text yet, with `source_text` and
+        `source_lang` as fields.
+        """
+        return None
+
+    def applies(self, item: Utterance) -> bool:
+        """Whether the stage has anything to do with `item`; only asked of `io` stages, `cpu` stages take every item."""
+        return True
+
+    @property
+    def concurrency(self) -> int:
+        """How many items an `io` stage holds at once, those included that wait for another try."""
+        return 32
+
     def variant(self, item: Utterance) -> str:
         """Which of the stage's settings apply to `item`; by default its language."""
         return item.lang
@@ -74,6 +118,10 @@ class Stage(ABC):
         """
         return None
 
+    def open(self, place: Place) -> None:
+        """Called in the driver, after `preflight`, before the first item; by default nothing."""
+        return None
+
     def time_limit(self) -> float:
         """Seconds after which an item is given up."""
         return 300.0
@@ -86,6 +134,16 @@ class Stage(ABC):
     def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome | Awaitable[Outcome]:
         """Make the result of one item. `cpu` stages return it, `io` stages return an awaitable of it."""
 
+    async def finish(self) -> None:
+        """Called in the driver when the run ends or is stopped: wait for what is on its way and paid for."""
+        return None
+
     def close(self) -> None:
         """Release what the stage holds (worker processes, sessions)."""
         return None
+
+
+def seed_of(*values: Json) -> int:
+    """A random seed for whatever is drawn while a result is made, from all that decides the result: 63 bits."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=dict)
+    return int.from_bytes(hashlib.sha256(text.encode("ascii")).digest()[:8]) >> 1

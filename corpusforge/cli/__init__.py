@@ -32,6 +32,7 @@ Exit status:
   4    workspace busy, full, damaged or not writable
   5    an engine or extra is not installed
   6    a corpus folder is missing or damaged
+  7    a service is down or has blocked us, or a budget is spent; what is done is kept
   130  stopped by Ctrl-C (143: by SIGTERM); what is done is kept"""
 
 

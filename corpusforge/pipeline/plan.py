@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from corpusforge.items import ATTRIBUTES, Done, Json, Rejected, Utterance
+from corpusforge.items import Done, Json, Rejected, Utterance
 from corpusforge.pipeline.reasons import explain
 from corpusforge.stage import Stage
 from corpusforge.store.index import DONE, Result
@@ -20,6 +20,9 @@ from corpusforge.store.keys import StageKeys, digest
 from corpusforge.store.workspace import Workspace
 
 _decode = json.JSONDecoder().decode
+
+SKIPPED = bytes(32)
+"""Stands in a walk for the key of a stage that has nothing to do with the item."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class Progress:
         digest: Of everything the walk depends on; stored with it.
         before: The keys of this item's last walk, for reasons.
         outcomes: The stored outcomes it was moved on with, as JSON; what a stage has just made is not among them.
+        start: The item as its source gave it.
     """
 
     item: Utterance
@@ -47,6 +51,7 @@ class Progress:
     recorded: bool = False
     before: bytes | None = None
     outcomes: list[str] = field(default_factory=list)
+    start: Utterance | None = None
 
     @property
     def finished(self) -> bool:
@@ -91,7 +96,7 @@ class Planner:
         waiting: list[Progress] = []
         familiar: list[tuple[Progress, list[bytes]]] = []
         for item in items:
-            progress = Progress(item, self._digest(item))
+            progress = Progress(item, self._digest(item), start=item)
             last = before.get(item.id)
             if last is not None:
                 progress.before = last[1]
@@ -107,10 +112,10 @@ class Planner:
 
     def _digest(self, item: Utterance) -> bytes:
         """Of the item's own values and all settings: equal digests mean equal walks."""
-        variants = tuple(keys.stage.variant(item) for keys in self.keys)
+        variants = tuple([keys.variant(item) for keys in self.keys])
         tails = self._tails.get(variants)
         if tails is None:
-            tails = digest(*(keys.tail(item).decode() for keys in self.keys)).hex()
+            tails = digest(*(keys.tail(item).decode() if keys.variant(item) else "" for keys in self.keys)).hex()
             self._tails[variants] = tails
         return digest(tails, *(_text(item.value(name)) for name in self._inputs))
 
@@ -120,8 +125,11 @@ class Planner:
         broken = []
         for progress, keys in familiar:
             for key in keys:
-                if not self._take(progress, key, outcomes.get(key)):
-                    progress.item = Utterance(*(getattr(progress.item, name) for name in ATTRIBUTES))
+                if key == SKIPPED:
+                    self._skip(progress)
+                elif not self._take(progress, key, outcomes.get(key)):
+                    assert progress.start is not None
+                    progress.item = progress.start
                     progress.done, progress.keys, progress.outcomes, progress.rejected = 0, [], [], None
                     broken.append(progress)
                     break
@@ -130,9 +138,8 @@ class Planner:
         return broken
 
     def _walk(self, waiting: Sequence[Progress]) -> None:
+        waiting = [progress for progress in waiting if self._find(progress)]
         while waiting:
-            for progress in waiting:
-                progress.todo = self.keys[progress.done].key(progress.item)
             outcomes = self.workspace.index.outcomes([progress.todo for progress in waiting if progress.todo])
             going = []
             for progress in waiting:
@@ -141,9 +148,23 @@ class Planner:
                 if progress.done in self.force or not self._take(progress, key, outcomes.get(key)):
                     continue
                 progress.todo = None
-                if progress.rejected is None and progress.done < len(self.stages):
+                if progress.rejected is None and self._find(progress):
                     going.append(progress)
             waiting = going
+
+    def _find(self, progress: Progress) -> bool:
+        """Go on to the next stage that applies and make its key; False if there is none."""
+        while progress.done < len(self.stages):
+            stage = self.stages[progress.done]
+            if stage.where == "cpu" or stage.applies(progress.item):
+                progress.todo = self.keys[progress.done].key(progress.item)
+                return True
+            self._skip(progress)
+        return False
+
+    def _skip(self, progress: Progress) -> None:
+        progress.keys.append(SKIPPED)
+        progress.done += 1
 
     def _take(self, progress: Progress, key: bytes, found: tuple[int, str] | None) -> bool:
         """Move one stage on with a stored result; False if there is none, or its blobs are missing or cut short."""
@@ -176,13 +197,14 @@ class Planner:
             return
         progress.item = progress.item.having(outcome.fields)
         progress.done += 1
-        if progress.done < len(self.stages):
-            self._walk([progress])
+        self._walk([progress])
 
     def steps(self, progress: Progress) -> list[Step]:
         """The walk of one item in words: every stage with its state and reason."""
         steps = []
         for number, key in enumerate(progress.keys):
+            if key == SKIPPED:
+                continue
             rejected = progress.rejected is not None and number == len(progress.keys) - 1
             reason = progress.rejected[1].reason if rejected and progress.rejected else "same inputs and settings"
             steps.append(Step(self.stages[number].name, "rejected" if rejected else "cached", reason, key))

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from corpusforge.errors import WorkspaceError
+from corpusforge.errors import BuildStopped, WorkspaceError
 from corpusforge.items import Done, Failed, Rejected, Utterance
 from corpusforge.pipeline.executors.base import Executor, Reply
 from corpusforge.pipeline.executors.make import failure, stored
@@ -30,7 +30,6 @@ CHUNK_SECONDS = 0.2
 """Work that goes to a worker in one message: long enough to hide the message, short enough to share out fairly."""
 LONGEST_CHUNK = 32
 IN_FLIGHT_PER_SLOT = 48
-IO_IN_FLIGHT = 32
 
 
 class Observer(Protocol):
@@ -61,6 +60,7 @@ class Tally:
         fingerprint: Of every item and the results it went through, in whatever order they ended.
         stopped: The run was asked to stop.
         signal: By this signal.
+        halted: By a stage that cannot go on: a service is down, a budget is spent.
     """
 
     items: int = 0
@@ -73,6 +73,7 @@ class Tally:
     fingerprint: int = 0
     stopped: bool = False
     signal: int | None = None
+    halted: BuildStopped | None = None
 
 
 class Run:
@@ -196,6 +197,9 @@ class Run:
             self._ended(progress, fresh=True)
         except asyncio.CancelledError:
             raise
+        except BuildStopped as error:
+            self.tally.halted = self.tally.halted or error
+            self.stop()
         except BaseException as error:
             self._fatal(error)
 
@@ -288,9 +292,9 @@ class _Stages:
         self._seconds = [0.02] * len(stages)
         self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._bounds = [asyncio.Semaphore(IO_IN_FLIGHT) for _ in stages]
-        io = sum(stage.where == "io" for stage in stages)
-        self.in_flight = IN_FLIGHT_PER_SLOT * executor.slots + 2 * IO_IN_FLIGHT * io
+        self._bounds = [asyncio.Semaphore(stage.concurrency) for stage in stages]
+        waiting = sum(stage.concurrency for stage in stages if stage.where == "io")
+        self.in_flight = IN_FLIGHT_PER_SLOT * executor.slots + 2 * waiting
 
     async def make(self, number: int, item: Utterance) -> list[Reply]:
         stage = self._stages[number]
@@ -311,6 +315,8 @@ class _Stages:
             if not isinstance(outcome, Done | Rejected | Failed):
                 async with asyncio.timeout(limit):
                     outcome = await outcome
+        except BuildStopped:
+            raise
         except TimeoutError:
             return Reply(Failed(f"took longer than {limit:g} s, given up"), seconds=time.perf_counter() - start)
         except Exception as error:
@@ -356,6 +362,7 @@ class _Stages:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._executor.close()
         for stage in self._stages:
+            await stage.finish()
             stage.close()
 
 

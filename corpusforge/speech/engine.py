@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -67,6 +68,7 @@ class Speech:
         voice: The voice that spoke, as the manifest names it: `cmn`.
         syllables, unreadable: As in `Spoken`; None where the engine does not know.
         words: Word timings, or None where the engine has none.
+        license: SPDX id, or words, of this voice's licence; None is the engine's.
     """
 
     samples: NDArray[np.float32]
@@ -75,6 +77,7 @@ class Speech:
     syllables: int | None = None
     unreadable: int | None = None
     words: tuple[Word, ...] | None = None
+    license: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +98,55 @@ class CannotSpeak(Exception):
     """This sentence cannot be spoken by this engine, now or later; the item is rejected with the reason."""
 
 
-@runtime_checkable
-class Engine(Protocol):
-    """Makes speech from text. Built with its settings: `Engine(Config(...))`."""
+class Engine(ABC):
+    """What every engine says of itself. Built with its settings: `Engine(Config(...))`.
+
+    Class attributes:
+        name: As written in a recipe.
+        license: SPDX id, or words, of its voices' licence; `Speech.license` says it where voices differ.
+        network: Whether speaking needs the network.
+        Config: Its settings: `synthesize.engines.<name>` in a recipe. A field that does not change the sound is
+            declared with `json_schema_extra={"semantic": False}` and stays out of keys. Secrets are no settings: they
+            come from the environment, through `net.secrets`.
+    """
 
     name: ClassVar[str]
     license: ClassVar[str]
     network: ClassVar[bool]
     Config: ClassVar[type[EngineConfig]]
 
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+
+    @abstractmethod
     def languages(self) -> Mapping[str, str]:
-        """FLORES codes it speaks, each with its default voice."""
-        ...
+        """FLORES codes it speaks, each with its default voice. Asks no server."""
 
+    @abstractmethod
     def revision(self, lang: str) -> Mapping[str, Json]:
-        """Versions that decide how `lang` sounds, for the key; cheap, and importable without the engine itself."""
-        ...
+        """Versions that decide how `lang` sounds, for the key. Cheap: imports no engine, asks no server."""
 
+    @abstractmethod
     def available(self) -> str | None:
         """None if it works here, else one sentence that says what is missing and the command that mends it."""
-        ...
 
+    def check(self, lang: str, voice: str | None, prosody: Prosody) -> None:
+        """Raise `RecipeError` for what it cannot do. Called before the first item, after `available`."""
+        return None
+
+    def detail(self) -> str | None:
+        """More about itself for `corpusforge doctor`, such as the server's version; None if there is nothing to say."""
+        return None
+
+    def close(self) -> None:
+        """End worker processes and sessions."""
+        return None
+
+
+class LocalEngine(Engine):
+    """Speaks in worker processes, a sentence at a time."""
+
+    @abstractmethod
     def synthesize(self, text: str, lang: str, voice: str | None, prosody: Prosody) -> Speech:
         """Speak one sentence. The same arguments give the same samples, in any order, in any process.
 
@@ -123,8 +154,36 @@ class Engine(Protocol):
             CannotSpeak: The sentence has nothing that the voice can read.
             Exception: Anything else is a failure that a later build tries again.
         """
-        ...
 
-    def close(self) -> None:
-        """End worker processes and sessions."""
-        ...
+
+class RemoteEngine(Engine):
+    """Is awaited in the driver, many sentences at once: a service, or a model that takes sentences in batches.
+
+    What it answers is stored as it comes, before it is resampled and levelled, so that another sample rate asks nobody.
+    """
+
+    @property
+    @abstractmethod
+    def concurrency(self) -> int:
+        """Sentences that may wait inside at once, those that are put off included."""
+
+    @abstractmethod
+    async def speak(self, text: str, lang: str, voice: str | None, prosody: Prosody, seed: int) -> Speech:
+        """Speak one sentence.
+
+        Args:
+            text: The sentence.
+            lang: FLORES code.
+            voice: Name of a voice; None is the language's default.
+            prosody: Rate and pitch.
+            seed: For whatever is drawn while it is made; the same for the same sentence and settings.
+
+        Raises:
+            CannotSpeak: The sentence has nothing that the voice can read.
+            BuildStopped: The service is down: no other sentence will fare better.
+            Exception: Anything else is a failure that a later build tries again.
+        """
+
+    async def aclose(self) -> None:
+        """End sessions and threads that belong to the event loop."""
+        return None

@@ -39,6 +39,11 @@ class StageKeys:
         self._reads = tuple(sorted(stage.reads))
         self._tails: dict[str, bytes] = {}
 
+    def variant(self, item: Utterance) -> str:
+        """The stage's variant for `item`; empty where the stage has nothing to do with it."""
+        stage = self.stage
+        return stage.variant(item) if stage.where == "cpu" or stage.applies(item) else ""
+
     def settings(self, variant: str) -> str:
         """Canonical JSON of all that decides a variant's results besides the item: what `why` compares."""
         return _settings_document(self.stage.name, self.stage.version, canonical(dict(self.stage.settings(variant))))

@@ -6,8 +6,9 @@ import errno
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from corpusforge.errors import WorkspaceError
+from corpusforge.errors import CorpusforgeError, WorkspaceError
 from corpusforge.items import Done, Failed, Outcome, Utterance
+from corpusforge.net.secrets import redact
 from corpusforge.pipeline.executors.base import Reply
 from corpusforge.stage import Stage
 from corpusforge.store.blobs import Blobs
@@ -66,5 +67,8 @@ def stored(outcome: Outcome, blobs: Blobs, start: float) -> Reply:
 
 def failure(error: BaseException) -> Failed:
     """An exception as one line."""
-    words = " ".join(str(error).split())
-    return Failed(f"{type(error).__name__}: {words}" if words else type(error).__name__)
+    words = redact(" ".join(str(error).split()))
+    attempts = getattr(error, "attempts", 1)
+    if isinstance(error, CorpusforgeError):  # written for people
+        return Failed(words, attempts)
+    return Failed(f"{type(error).__name__}: {words}" if words else type(error).__name__, attempts)

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from corpusforge.errors import MissingDependency, RecipeError, nearest
 from corpusforge.items import Json
-from corpusforge.speech.engine import CannotSpeak, EngineConfig, Prosody, Segment, Speech
+from corpusforge.speech.engine import CannotSpeak, EngineConfig, LocalEngine, Prosody, Segment, Speech
 from corpusforge.speech.engines.espeak_pieces import batches
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class EspeakConfig(EngineConfig):
     )
 
 
-class EspeakEngine:
+class EspeakEngine(LocalEngine):
     """Speaks with espeak-ng. Nothing is started before the first sentence."""
 
     name: ClassVar[str] = "espeak"
@@ -79,7 +79,7 @@ class EspeakEngine:
     Config: ClassVar[type[EngineConfig]] = EspeakConfig
 
     def __init__(self, config: EspeakConfig) -> None:
-        self.config = config
+        self.config: EspeakConfig = config
         self._processes: OrderedDict[str, VoiceProcess] = OrderedDict()
         self._lock = threading.Lock()
         self._owner = os.getpid()
