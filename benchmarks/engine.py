@@ -31,10 +31,11 @@ from functools import partial
 from pathlib import Path
 
 from corpusforge.items import Done, Utterance
+from corpusforge.speech.config import SynthesizeConfig
 from corpusforge.speech.engine import Prosody
 from corpusforge.speech.engines.espeak import EspeakConfig, EspeakEngine, installed, voice_file
 from corpusforge.speech.engines.espeak_process import Request
-from corpusforge.speech.stage import Synthesize, SynthesizeConfig
+from corpusforge.speech.stage import Synthesize
 
 RATE = 22050
 LANGUAGES = ("zho_Hans", "bod_Tibt", "mya_Mymr")

@@ -36,7 +36,8 @@ def build(folder: Path, recipe: Path) -> float:
 import resource, sys
 from pathlib import Path
 import corpusforge
-from corpusforge.builder import BuildOptions, build
+from corpusforge.builder import build
+from corpusforge.opened import BuildOptions
 report = build(corpusforge.load_recipe(sys.argv[1]), BuildOptions(workspace=Path(sys.argv[2]), jobs=2))
 assert not report.failed, report.failed[:3]
 print(report.utterances, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from corpusforge.builder import BuildOptions, build, plan
+    from corpusforge.builder import build, plan
     from corpusforge.corpus.read import Corpus
     from corpusforge.errors import CorpusforgeError
+    from corpusforge.opened import BuildOptions
     from corpusforge.recipe import load as load_recipe
 
 _PUBLIC = {
-    "BuildOptions": ("corpusforge.builder", "BuildOptions"),
+    "BuildOptions": ("corpusforge.opened", "BuildOptions"),
     "Corpus": ("corpusforge.corpus.read", "Corpus"),
     "CorpusforgeError": ("corpusforge.errors", "CorpusforgeError"),
     "build": ("corpusforge.builder", "build"),

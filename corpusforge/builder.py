@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import itertools
 import json
-import os
 import signal
 import time
 from collections import Counter
@@ -20,16 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from corpusforge import __version__
-from corpusforge.corpus.splits import assign
-from corpusforge.errors import RecipeError, SourceError, nearest
-from corpusforge.items import Failed, Json, Utterance
+from corpusforge.errors import BuildStopped, SourceError, nearest
+from corpusforge.items import Json, Utterance
+from corpusforge.opened import BuildObserver, BuildOptions, Opened
 from corpusforge.pipeline.plan import Planner, Progress, Step
 from corpusforge.quality.gates import judge
-from corpusforge.registry import find
-from corpusforge.sources.base import Source
-from corpusforge.sources.select import choose
-from corpusforge.stage import Stage
+from corpusforge.stage import Place
 from corpusforge.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,78 +32,6 @@ if TYPE_CHECKING:
     from corpusforge.recipe import Recipe
 
 PORTION = 256
-BUILD_FORMAT = 1
-"""Raised when the manifest of an unchanged build would be written differently."""
-
-
-@dataclass(frozen=True)
-class BuildOptions:
-    """How to build, as opposed to what: none of this is in a key, and none but `limit` changes a corpus.
-
-    Attributes:
-        workspace: Folder that holds the store.
-        manifests: Folder that the corpus's folder lies in; by default `manifests` in the workspace.
-        jobs: Worker processes.
-        limit: Number of parallel groups, None for all.
-        force: Stages whose results are made again.
-        first, last: Names of the first and last stage that may run (`--from`, `--to`).
-        max_failures: Failed items that are not yet an error.
-        fail_fast: Stop as soon as there are more.
-        wait: Seconds to wait for another build in the same workspace.
-    """
-
-    workspace: Path = Path(".")
-    manifests: Path | None = None
-    jobs: int = 0
-    limit: int | None = None
-    force: frozenset[str] = frozenset()
-    first: str | None = None
-    last: str | None = None
-    max_failures: int = 0
-    fail_fast: bool = False
-    wait: float = 0.0
-
-    def folder(self, recipe: Recipe) -> Path:
-        """Where the corpus of a recipe is written."""
-        name: str = recipe.name
-        return (self.manifests or self.workspace / "manifests") / name
-
-    def workers(self) -> int:
-        """Worker processes: as asked, or one a processor that this process may use."""
-        return self.jobs or processors()
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class BuildObserver:
-    """Is told how a build goes on; does nothing. Subclass what you need."""
-
-    def downloading(self, done: int, total: int | None) -> None:
-        """The source is being downloaded: bytes that are here, and bytes in all if that is known."""
-
-    def started(self, items: int, stages: tuple[str, ...]) -> None:
-        """The source is read: so many utterances will walk through these stages."""
-
-    def item_finished(self, progress: Progress, fresh: bool) -> None:
-        """An item came to its end; `fresh` if this build made anything of it."""
-
-    def item_failed(self, progress: Progress, failed: Failed) -> None:
-        """A stage could not finish an item."""
-
-    def stage_made(self, stage: str, seconds: float) -> None:
-        """A stage made a result."""
-
-    def writing(self) -> None:
-        """All items are at their end; the corpus is being written."""
-
-    def waiting(self, holder: str) -> None:
-        """Another process holds the workspace."""
-
-    def note(self, words: str) -> None:
-        """Something that the user should know."""
 
 
 @dataclass(slots=True)
@@ -127,6 +50,7 @@ class Report:
         complete: Whether there is a corpus at all: not after `--to`, or when stopped.
         stopped: By Ctrl-C, SIGTERM or `fail_fast`.
         signal: The signal that stopped it, if one did.
+        halted: By a service that is down, or a budget that is spent.
         seconds: Wall time.
     """
 
@@ -145,6 +69,7 @@ class Report:
     complete: bool = False
     stopped: bool = False
     signal: int | None = None
+    halted: BuildStopped | None = None
     seconds: float = 0.0
 
 
@@ -176,70 +101,6 @@ class PlanReport:
     stages: list[StagePlan]
 
 
-class _Opened:
-    """A recipe with its source read and its stages made."""
-
-    def __init__(self, recipe: Recipe, options: BuildOptions, observer: BuildObserver | None = None) -> None:
-        self.recipe = recipe
-        self.options = options
-        self.source: Source = find("sources", recipe.source_type)(recipe.source_config)
-        self.source.progress = observer.downloading if observer is not None else None
-        self.source.check()
-        self.stages: tuple[Stage, ...] = tuple(find("stages", use.name)(use.config) for use in recipe.stages)
-        names = [stage.name for stage in self.stages]
-        for wanted in {*options.force, options.first, options.last} - {None}:
-            if wanted not in names:
-                raise RecipeError(f"recipe '{recipe.name}' has no stage '{wanted}': {nearest(str(wanted), names)}")
-        self.first = names.index(options.first) if options.first else 0
-        self.last = names.index(options.last) if options.last else len(names) - 1
-        if self.first > self.last:
-            raise RecipeError(
-                f"--from {options.first} comes after --to {options.last}: the stages are {', '.join(names)}"
-            )
-        self.chosen: frozenset[str] | None = None
-        if options.limit is not None:
-            self.chosen = choose(self.source.outline(), options.limit, recipe.splits.seed)
-        self.groups = self._count()
-
-    def _count(self) -> int:
-        return len(self.chosen) if self.chosen is not None else sum(1 for _ in self.source.outline())
-
-    def items(self) -> Iterator[Utterance]:
-        """The utterances of this build."""
-        return self.source.items(self.chosen)
-
-    def splits(self) -> Mapping[str, str]:
-        """The split of every document of this build."""
-        outlines = self.source.outline()
-        chosen = self.chosen
-        pairs = ((o.document, o.label) for o in outlines if chosen is None or o.group in chosen)
-        return assign(pairs, self.recipe.splits)
-
-    def planner(self, workspace: Workspace, force: frozenset[str] = frozenset()) -> Planner:
-        """A planner for this recipe's corpus."""
-        return Planner(workspace, self.recipe.name, self.stages, force)
-
-    def versions(self) -> dict[str, Json]:
-        """Everything besides the recipe that decides what the corpus holds."""
-        settings = {
-            stage.name: {
-                "version": stage.version,
-                "revision": {
-                    lang: revision
-                    for lang in self.source.languages
-                    if (revision := dict(stage.settings(lang)).get("revision")) is not None
-                },
-            }
-            for stage in self.stages
-        }
-        return {"corpusforge": __version__, "format": BUILD_FORMAT, "stages": settings}
-
-    def close(self) -> None:
-        """Release what the stages hold."""
-        for stage in self.stages:
-            stage.close()
-
-
 def build(recipe: Recipe, options: BuildOptions | None = None, observer: BuildObserver | None = None) -> Report:
     """Build the corpus of a recipe, making only what the store does not have.
 
@@ -255,7 +116,7 @@ def build(recipe: Recipe, options: BuildOptions | None = None, observer: BuildOb
     options = options or BuildOptions()
     observer = observer or BuildObserver()
     start = time.perf_counter()
-    opened = _Opened(recipe, options, observer)
+    opened = Opened(recipe, options, observer)
     try:
         with (
             Workspace(options.workspace) as workspace,
@@ -268,7 +129,7 @@ def build(recipe: Recipe, options: BuildOptions | None = None, observer: BuildOb
     return report
 
 
-def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Report:
+def _build(opened: Opened, workspace: Workspace, observer: BuildObserver) -> Report:
     from corpusforge.pipeline.executors.local import LocalExecutor
     from corpusforge.pipeline.record import Recorder
     from corpusforge.pipeline.run import Run, stopping_on
@@ -288,9 +149,9 @@ def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Re
         fail_fast=options.fail_fast,
         max_failures=options.max_failures,
         fingerprint=_fingerprint,
-        preflight=lambda: _preflight(opened, workspace, corpus),
+        preflight=lambda: _preflight(opened, workspace, corpus, observer),
     )
-    observer.started(opened.groups * len(opened.source.languages), tuple(stage.name for stage in opened.stages))
+    observer.started(opened.groups * len(opened.languages), tuple(stage.name for stage in opened.stages))
 
     async def walk() -> None:
         async with stopping_on(run, (signal.SIGINT, signal.SIGTERM)):
@@ -310,6 +171,7 @@ def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Re
         waiting=tally.waiting,
         stopped=tally.stopped,
         signal=tally.signal,
+        halted=tally.halted,
     )
     if tally.stopped or tally.waiting:
         return report
@@ -323,15 +185,19 @@ def _build(opened: _Opened, workspace: Workspace, observer: BuildObserver) -> Re
     return report
 
 
-def _preflight(opened: _Opened, workspace: Workspace, corpus: int) -> None:
+def _preflight(opened: Opened, workspace: Workspace, corpus: int, observer: BuildObserver) -> None:
     """Before the first item that is not cached: can it be done here? From now on the corpus is in the making."""
-    for stage in opened.stages:
-        stage.preflight(frozenset(opened.source.languages))
+    stages = opened.stages[opened.first : opened.last + 1]
+    for stage in stages:
+        stage.preflight(frozenset(opened.languages))
+    place = Place(workspace.root, opened.recipe.name, observer.note)
+    for stage in stages:
+        stage.open(place)
     with workspace.index.transaction():
         workspace.index.set_complete(corpus, False)
 
 
-def _forget_removed(opened: _Opened, workspace: Workspace, corpus: int, items: int) -> None:
+def _forget_removed(opened: Opened, workspace: Workspace, corpus: int, items: int) -> None:
     """Drop the walks of items that the source no longer has."""
     index = workspace.index
     removed: list[str] = []
@@ -352,13 +218,13 @@ def _fingerprint(progress: Progress) -> int:
     )
 
 
-def _corpus_fingerprint(opened: _Opened, items: int) -> str:
+def _corpus_fingerprint(opened: Opened, items: int) -> str:
     versions = repr(sorted(opened.versions().items()))
     return hashlib.sha256(f"{opened.recipe.fingerprint()} {versions} {items:x}".encode()).hexdigest()
 
 
 def _write(
-    opened: _Opened, workspace: Workspace, observer: BuildObserver, unchanged: str | None, report: Report
+    opened: Opened, workspace: Workspace, observer: BuildObserver, unchanged: str | None, report: Report
 ) -> Mapping[str, Json]:
     """Bring the corpus folder up to date; the content of its corpus.json."""
     from corpusforge.corpus.write import intact
@@ -388,7 +254,7 @@ def _write(
 
 
 @contextmanager
-def _writer(opened: _Opened, workspace: Workspace, folder: Path) -> Iterator[CorpusWriter]:
+def _writer(opened: Opened, workspace: Workspace, folder: Path) -> Iterator[CorpusWriter]:
     from corpusforge.corpus.write import CorpusWriter
 
     with CorpusWriter(
@@ -403,14 +269,14 @@ def _writer(opened: _Opened, workspace: Workspace, folder: Path) -> Iterator[Cor
         yield writer
 
 
-def _suffix(opened: _Opened) -> Literal["flac", "wav"]:
+def _suffix(opened: Opened) -> Literal["flac", "wav"]:
     """The audio format of the stage that makes it."""
     formats = [getattr(getattr(stage.config, "audio", None), "format", None) for stage in opened.stages]
     found: Literal["flac", "wav"] = next((name for name in formats if name is not None), "flac")
     return found
 
 
-def _advanced(opened: _Opened, workspace: Workspace) -> Iterator[Progress]:
+def _advanced(opened: Opened, workspace: Workspace) -> Iterator[Progress]:
     planner = opened.planner(workspace)
     for portion in _portions(opened.items()):
         yield from planner.advance(portion)
@@ -425,12 +291,12 @@ def _portions(items: Iterable[Utterance]) -> Iterator[list[Utterance]]:
 def plan(recipe: Recipe, options: BuildOptions | None = None) -> PlanReport:
     """What `build` would do, with reasons and estimates. Nothing is run or written, and no lock is taken."""
     options = options or BuildOptions()
-    opened = _Opened(recipe, options)
+    opened = Opened(recipe, options)
     with Workspace(options.workspace, reading=True) as workspace:
         return workspace.with_sound_index(lambda: _plan(opened, workspace))
 
 
-def _plan(opened: _Opened, workspace: Workspace) -> PlanReport:
+def _plan(opened: Opened, workspace: Workspace) -> PlanReport:
     recipe, options = opened.recipe, opened.options
     stages = [StagePlan(stage.name) for stage in opened.stages]
     items = 0
@@ -478,7 +344,7 @@ def explain(recipe: Recipe, options: BuildOptions, wanted: str) -> dict[str, lis
     Raises:
         SourceError: No such item; the message gives the nearest ids.
     """
-    opened = _Opened(recipe, options)
+    opened = Opened(recipe, options)
     items = [item for item in opened.items() if wanted in (item.id, item.group)]
     if not items:
         known = {name for item in opened.items() for name in (item.id, item.group)}

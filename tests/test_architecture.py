@@ -29,21 +29,10 @@ ALLOWED = {
     "corpus": {"errors", "items"},
     "pipeline": {"errors", "items", "net", "stage", "store"},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
-    "builder": {
-        "corpus",
-        "errors",
-        "items",
-        "pipeline",
-        "quality",
-        "recipe",
-        "registry",
-        "sources",
-        "stage",
-        "store",
-        "",
-    },
-    "cli": {"builder", "corpus", "errors", "items", "pipeline", "recipe", "registry", "store"},
-    "": {"builder", "corpus", "errors", "recipe"},
+    "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},
+    "builder": {"corpus", "errors", "items", "opened", "pipeline", "quality", "recipe", "stage", "store"},
+    "cli": {"builder", "corpus", "errors", "items", "opened", "pipeline", "recipe", "registry", "store"},
+    "": {"builder", "corpus", "errors", "opened", "recipe"},
 }
 
 

@@ -13,7 +13,8 @@ import click
 from corpusforge.cli.options import json_option, recipe_options
 
 if TYPE_CHECKING:
-    from corpusforge.builder import BuildOptions, PlanReport, Report
+    from corpusforge.builder import PlanReport, Report
+    from corpusforge.opened import BuildOptions
     from corpusforge.recipe import Recipe
 
 _FAILURES_SHOWN = 5
@@ -69,7 +70,8 @@ def build_command(
     RECIPE is the name of a recipe (see `corpusforge recipes`) or the path of one. What was made before is not made
     again: only new and changed sentences are spoken.
     """
-    from corpusforge.builder import BuildOptions, build, plan
+    from corpusforge.builder import build, plan
+    from corpusforge.opened import BuildOptions
 
     options = BuildOptions(
         workspace=workspace,
@@ -99,6 +101,8 @@ def build_command(
 
 
 def _finish(report: Report, max_failures: int, terse: bool) -> None:
+    if report.halted is not None:
+        raise report.halted
     if len(report.failed) > max_failures:
         from corpusforge.errors import BuildIncomplete
 
@@ -168,6 +172,7 @@ def _report_as_json(report: Report) -> dict[str, Any]:
         "complete": report.complete,
         "written": report.written,
         "stopped": report.stopped,
+        "halted": None if report.halted is None else str(report.halted),
         "utterances": report.utterances,
         "hours": report.hours,
         "items": report.items,

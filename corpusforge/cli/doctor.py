@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import click
 
-from corpusforge.builder import processors
 from corpusforge.cli.options import json_option, workspace_option
+from corpusforge.opened import processors
 
 _PACKAGES = {
     "soundfile": "corpusforge",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpusforge.builder import BuildObserver
 from corpusforge.items import Failed
+from corpusforge.opened import BuildObserver
 from corpusforge.pipeline.plan import Progress
 
 if TYPE_CHECKING:

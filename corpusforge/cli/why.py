@@ -23,7 +23,8 @@ def why_command(recipe: Recipe, item: str, limit: int | None, workspace: Path, a
 
     ITEM is the id of an utterance (dev-0001.bod_Tibt), or of a parallel group (dev-0001) for all its languages.
     """
-    from corpusforge.builder import BuildOptions, explain
+    from corpusforge.builder import explain
+    from corpusforge.opened import BuildOptions
 
     found = explain(recipe, BuildOptions(workspace=workspace, limit=limit), item)
     if as_json:

@@ -18,7 +18,8 @@ class Policy(BaseModel):
             build, which says when to run it again.
         connect_timeout: Seconds until a connection must stand.
         timeout: Seconds that one whole try may take.
-        patience: Calls that fail in a row until the service counts as down and the build stops.
+        patience: Seconds that a service may go without one success until it counts as down and the build stops.
+            Meanwhile it is asked less and less often.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,4 +32,4 @@ class Policy(BaseModel):
     longest_wait: float = Field(120.0, gt=0)
     connect_timeout: float = Field(10.0, gt=0)
     timeout: float = Field(120.0, gt=0)
-    patience: int = Field(10, ge=1)
+    patience: float = Field(120.0, gt=0)

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TROUBLE = 5
+"""Failed tries in a row after which nobody is sent to the service for a while, and then one at a time."""
+HOPELESS = 20
+"""Calls in a row whose fault does not pass, until it counts as the service's (or our settings') and no item's."""
+
 
 class ServiceError(CorpusforgeError):
     """A call that failed for good: the item fails, and a later build tries it again.
@@ -58,7 +63,10 @@ class Service:
         self.slots = Slots(policy.concurrency)
         self.tries = 0
         self._fault_of = fault_of
-        self._failed_in_a_row = 0
+        self._trouble = 0
+        self._trouble_since = 0.0
+        self._pause_until = 0.0
+        self._refused = 0
         self._down: ServiceDown | None = None
         self._limiters: tuple[AsyncLimiter | None, AsyncLimiter | None] | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -77,8 +85,6 @@ class Service:
         """
         attempts = 0
         while True:
-            if self._down is not None:
-                raise self._down
             await self._turn(tokens)
             throttled = False
             attempts += 1
@@ -88,10 +94,10 @@ class Service:
                     answer = await send()
             except Exception as error:
                 fault = self._fault_of(error)
-                throttled = fault.throttled
+                throttled = fault.throttled or fault.passing
                 wait = self._judge(fault, attempts, error)
             else:
-                self._failed_in_a_row = 0
+                self._trouble = self._refused = 0
                 return answer
             finally:
                 self.slots.release(throttled)
@@ -119,17 +125,32 @@ class Service:
         if fault.passing and fault.retry_after is not None and fault.retry_after > self.policy.longest_wait:
             asked = f"asks to wait {fault.retry_after:,.0f} s, more than longest_wait ({self.policy.longest_wait:g} s)"
             self._stop(f"{self.name} {asked}: {fault.words}", fault.retry_after, error)
+        now = time.monotonic()
+        if fault.passing:
+            self._trouble_since = self._trouble_since if self._trouble else now
+            self._trouble += 1
+            without = now - self._trouble_since
+            if self._trouble > TROUBLE and without >= self.policy.patience:
+                counted = f"not one answer in {without:,.0f} s, {self._trouble} tries; the last one"
+                self._stop(f"{self.name}: {counted}: {fault.words}", None, error)
+            if self._trouble >= TROUBLE:
+                self._pause_until = now + self._backoff(self._trouble - TROUBLE)
         if fault.passing and attempts <= self.policy.retries:
-            longest = min(self.policy.longest_wait, self.policy.backoff * 2.0 ** (attempts - 1))
-            drawn = random.uniform(longest / 2, longest)
             # A service that names a time gets at least that; the rest spreads those that were told the same.
-            return fault.retry_after + random.uniform(0, 0.1) if fault.retry_after is not None else drawn
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= self.policy.patience:
-            counted = f"{self._failed_in_a_row} calls in a row failed, the last one with"
-            self._stop(f"{self.name}: {counted}: {fault.words}", None, error)
+            return (
+                self._backoff(attempts - 1) if fault.retry_after is None else fault.retry_after + random.uniform(0, 0.1)
+            )
+        self._refused += not fault.passing
+        if self._refused >= HOPELESS:
+            self._stop(
+                f"{self.name}: {self._refused} requests in a row were refused, the last one: {fault.words}", None, error
+            )
         tried = "" if attempts == 1 else f" (tried {attempts} times)"
         raise ServiceError(f"{self.name}: {fault.words}{tried}", attempts, fault) from error
+
+    def _backoff(self, doublings: int) -> float:
+        longest = min(self.policy.longest_wait, self.policy.backoff * 2.0 ** min(doublings, 30))
+        return random.uniform(longest / 2, longest)
 
     def _stop(self, words: str, wait: float | None, error: Exception) -> None:
         when = "Run the same command again when that is mended"
@@ -145,11 +166,17 @@ class Service:
         with self._waiting():
             await self.slots.acquire()
             try:
+                # Whoever has a slot waits with it while the service is in trouble, and looks again: one of the others
+                # may have failed meanwhile. There are few slots by then.
+                while self._down is None and (pause := self._pause_until - time.monotonic()) > 0:
+                    await asyncio.sleep(pause)
+                if self._down is not None:
+                    raise self._down
                 for limiter, amount in zip(self._rates(), (1.0, tokens), strict=True):
                     if limiter is not None and amount > 0:
                         await limiter.acquire(min(amount, limiter.max_rate))
             except BaseException:
-                self.slots.release()
+                self.slots.give_up()
                 raise
 
     async def _put_off(self, seconds: float) -> None:

@@ -33,9 +33,13 @@ class Slots:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.busy -= 1  # it was given a slot in the same moment
-                self._wake()
+                self.give_up()  # it was given a slot in the same moment
             raise
+
+    def give_up(self) -> None:
+        """Give a slot back that nothing was sent with."""
+        self.busy -= 1
+        self._wake()
 
     def release(self, throttled: bool = False) -> None:
         """Give a slot back, and say whether the answer was a throttled one."""

@@ -1,81 +1,143 @@
-"""The stage that makes speech of text: engine, finishing, encoding.
+"""The stages that make speech of text: a service's answer as it comes, then finishing and encoding.
 
-Importing it, and asking for the settings that go into keys, loads no engine, no numpy and no audio library.
+Importing them, and asking for the settings that go into keys, loads no engine, no numpy and no audio library.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
-
-from corpusforge.errors import MissingDependency, RecipeError, nearest
+from corpusforge.errors import BuildStopped, MissingDependency
 from corpusforge.items import Done, Json, Outcome, Rejected, Utterance
-from corpusforge.registry import find
-from corpusforge.speech.audio import AudioConfig, encode, finish, missing
-from corpusforge.speech.engine import CannotSpeak, Engine, Prosody
-from corpusforge.stage import ReadBlob, Stage, StageConfig
+from corpusforge.speech.audio import decode, encode, finish, missing
+from corpusforge.speech.casting import Casting
+from corpusforge.speech.config import SynthesizeConfig
+from corpusforge.speech.engine import CannotSpeak
+from corpusforge.stage import ReadBlob, Stage, StageConfig, seed_of
 
-DEFAULT = "default"
-_CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
-
-Value = TypeVar("Value")
-
-
-def _keys_are_languages(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        for key in value:
-            if key != DEFAULT and not _CODE.fullmatch(key):
-                raise ValueError(f"'{key}' is not a language: use FLORES codes such as zho_Hans, or '{DEFAULT}'")
-    return value
+if TYPE_CHECKING:
+    from corpusforge.speech.engine import Speech
 
 
-_by_language = AfterValidator(_keys_are_languages)
+class Speak(Stage):
+    """Asks the services that speak an utterance and stores the clip as it came, in 16-bit FLAC at its own rate.
 
-
-class SynthesizeConfig(StageConfig):
-    """How text is spoken. What may differ between languages takes one value, or one a language and `default`.
-
-    Attributes:
-        engine: Name of an engine: `corpusforge engines` lists them.
-        voice: Name of a voice; null is the engine's default for the language.
-        rate: How much faster than the voice's own way, in percent.
-        pitch: How much higher, in percent.
-        time_limit: Seconds after which an utterance is given up, its worker process with it. An engine's own limit
-            should be lower.
-        engines: Settings of engines by name: `{espeak: {word_gap: 1}}`.
-        audio: Format, sample rate, trimming, loudness.
+    It stands in front of `Synthesize` where a recipe's `synthesize` names a service. Where the services of a chain
+    cannot speak an utterance and an engine of this machine follows, the utterance goes on without a clip.
     """
 
-    engine: Annotated[str | dict[str, str], _by_language] = "espeak"
-    voice: Annotated[str | dict[str, str | None] | None, _by_language] = None
-    rate: Annotated[float | dict[str, float], _by_language] = 0.0
-    pitch: Annotated[float | dict[str, float], _by_language] = 0.0
-    time_limit: float = Field(120.0, gt=0, json_schema_extra={"semantic": False})
-    engines: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    audio: AudioConfig = AudioConfig()
+    name: ClassVar[str] = "speak"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("text", "lang")
+    writes: ClassVar[tuple[str, ...]] = ("raw", "spoken")
+    where: ClassVar[Literal["cpu", "io"]] = "io"
+    Config: ClassVar[type[StageConfig]] = SynthesizeConfig
 
-    @field_validator("engine", "engines")
-    @classmethod
-    def _are_engines(cls, value: str | dict[str, Any], info: ValidationInfo) -> str | dict[str, Any]:
-        """Known names, so that the recipe's line is in the message."""
-        named = [value] if isinstance(value, str) else value.values() if info.field_name == "engine" else value
-        for name in named:
+    def __init__(self, config: SynthesizeConfig) -> None:
+        super().__init__(config)
+        self._casting = Casting(config)
+
+    def applies(self, item: Utterance) -> bool:
+        """Whether a service speaks the item's language."""
+        return bool(self._casting.remote(self._casting.part(self._casting.variant(item))))
+
+    def variant(self, item: Utterance) -> str:
+        """Language and speaker."""
+        return self._casting.variant(item)
+
+    def settings(self, variant: str) -> Mapping[str, Json]:
+        """What decides how the services speak: neither audio settings nor engines of this machine are in it."""
+        part = self._casting.part(variant)
+        engines = self._casting.remote(part)
+        settings = self._casting.settings(part, engines) if engines else {}
+        last = not self._casting.local(part)
+        return settings if last else {**settings, "else": "local"}
+
+    @property
+    def concurrency(self) -> int:
+        """As many as all services together take."""
+        config = self._casting.config
+        languages = {*config.speakers, *(config.engine if isinstance(config.engine, Mapping) else ()), "default"}
+        engines = {}
+        for lang in languages:
+            for number in range(max(1, len(config.speakers.get(lang, ())))):
+                for name, engine, _ in self._casting.remote(self._casting.part(f"{lang}#{number}")):
+                    engines[name] = engine
+        return sum(engine.concurrency for engine in engines.values()) or 1
+
+    def time_limit(self) -> float:
+        """None of its own: an engine knows its services' limits, and how often it may ask again."""
+        return 24 * 3600.0
+
+    def estimate(self, item: Utterance) -> Mapping[str, float]:
+        """Characters to be spoken, by requests."""
+        return {"characters": len(item.text), "requests": 1}
+
+    async def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome:
+        """Ask one service after the other until one speaks."""
+        variant = self.variant(item)
+        part = self._casting.part(variant)
+        seed = seed_of(self.name, self.version, dict(self.settings(variant)), item.lang, item.text)
+        services = self._casting.remote(part)
+        more = bool(self._casting.local(part))
+        why: list[str] = []
+        for number, (name, engine, voice) in enumerate(services):
+            last = number == len(services) - 1 and not more
             try:
-                find("engines", name)
-            except RecipeError as error:
-                raise ValueError(str(error)) from None
-        return value
+                speech = await engine.speak(item.text, item.lang, voice, part.prosody, seed)
+            except CannotSpeak as reason:
+                why.append(str(reason) or f"'{name}' cannot speak it")
+            except BuildStopped as error:
+                if last:
+                    raise
+                why.append(str(error))
+            except Exception as error:
+                if last:
+                    raise
+                why.append(str(error) or type(error).__name__)
+            else:
+                if speech.samples.size:
+                    return _stored(name, speech, engine.license, part.prosody.rate, why)
+                why.append(f"'{name}' made no sound of it")
+        if more:
+            return Done({"raw": None, "spoken": {"instead": why}})
+        return Rejected("; ".join(why))
+
+    async def finish(self) -> None:
+        """End the services' sessions."""
+        await self._casting.aclose()
+
+    def close(self) -> None:
+        """End what the engines have started."""
+        self._casting.close()
+
+
+def _stored(name: str, speech: Speech, license: str, rate: float, why: list[str]) -> Done:
+    import numpy as np
+
+    samples = np.asarray(speech.samples, np.float32)
+    peak = float(np.abs(samples).max())
+    spoken: dict[str, Json] = {
+        "engine": name,
+        "voice": speech.voice,
+        "license": speech.license or license,
+        "rate": rate,
+        "syllables": speech.syllables,
+        "unreadable": speech.unreadable,
+    }
+    if why:
+        spoken["instead"] = why
+    clip = encode(samples / np.float32(peak) if peak > 1 else samples, speech.sample_rate, "flac")
+    return Done({"spoken": spoken}, {"raw": clip})
 
 
 class Synthesize(Stage):
-    """Speaks an utterance and stores the clip."""
+    """Speaks an utterance, or takes what a service has spoken, finishes the clip and stores it."""
 
     name: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 1
-    reads: ClassVar[tuple[str, ...]] = ("text", "lang")
+    version: ClassVar[int] = 2
+    reads: ClassVar[tuple[str, ...]] = ("text", "lang", "raw", "spoken")
     writes: ClassVar[tuple[str, ...]] = (
         *("audio", "sample_rate", "num_samples", "engine", "voice", "voice_license", "rate", "syllables", "unreadable"),
     )
@@ -85,7 +147,17 @@ class Synthesize(Stage):
     def __init__(self, config: SynthesizeConfig) -> None:
         super().__init__(config)
         self._config = config
-        self._engines: dict[str, Engine] = {}
+        self._casting = Casting(config)
+
+    @classmethod
+    def parts(cls, config: StageConfig) -> tuple[Stage, ...]:
+        """`Speak` goes before it where a service is to speak."""
+        assert isinstance(config, SynthesizeConfig)
+        return (Speak(config), cls(config)) if Casting(config).uses_services() else (cls(config),)
+
+    def variant(self, item: Utterance) -> str:
+        """Language and speaker."""
+        return self._casting.variant(item)
 
     def settings(self, variant: str) -> Mapping[str, Json]:
         """What decides how one language sounds: other languages' settings and engines are not in it.
@@ -93,46 +165,17 @@ class Synthesize(Stage):
         Raises:
             RecipeError: No engine is given for the language, or one that does not exist, or settings it does not have.
         """
-        name = self._engine_name(variant)
-        engine = self._engine(name)
-        settings: dict[str, Json] = {
-            "engine": name,
-            "revision": dict(engine.revision(variant)),
-            "voice": self._voice(variant) or engine.languages().get(variant),
-            "rate": _short(_of(self._config.rate, variant, 0.0)),
-            "pitch": _short(_of(self._config.pitch, variant, 0.0)),
-            "audio": self._config.audio.model_dump(mode="json"),
-        }
-        own = _semantic(engine)
-        if own:
-            settings[name] = own
-        return settings
+        part = self._casting.part(variant)
+        engines = self._casting.local(part)
+        audio = self._config.audio.model_dump(mode="json")
+        return {**(self._casting.settings(part, engines) if engines else {}), "audio": audio}
 
     def preflight(self, languages: frozenset[str]) -> None:
-        """See `Stage.preflight`. Settings of engines that no language uses are checked too.
-
-        An engine that has a method `check(lang, voice, prosody)` is asked to raise `RecipeError` for what it cannot do.
-        """
+        """See `Stage.preflight`. Settings of engines that no language uses are checked too."""
         lacking = missing(self._config.audio)
         if lacking:
             raise MissingDependency(lacking)
-        for name in self._config.engines:
-            self._engine(name)
-        for lang in sorted(languages):
-            name = self._engine_name(lang)
-            engine = self._engine(name)
-            known = engine.languages()
-            if lang not in known:
-                raise RecipeError(
-                    f"synthesize.engine: '{name}' does not speak {lang} ({nearest(lang, known)}); "
-                    f"give it another engine: engine: {{{lang}: …, {DEFAULT}: {name}}}"
-                )
-            lacking = engine.available()
-            if lacking:
-                raise MissingDependency(f"synthesize.engine '{name}' cannot speak {lang}: {lacking}")
-            check = getattr(engine, "check", None)
-            if check is not None:
-                check(lang, self._voice(lang), self._prosody(lang))
+        self._casting.preflight(languages)
 
     def time_limit(self) -> float:
         """Seconds after which an item is given up."""
@@ -140,21 +183,43 @@ class Synthesize(Stage):
 
     def estimate(self, item: Utterance) -> Mapping[str, float]:
         """Characters to be spoken."""
-        return {"characters": len(item.text)}
+        return {} if self._casting.remote(self._casting.part(self.variant(item))) else {"characters": len(item.text)}
 
     def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome:
         """Speak, finish and encode one utterance. Rejects what the engine cannot read; failures propagate."""
-        name = self._engine_name(item.lang)
-        engine = self._engine(name)
-        prosody = self._prosody(item.lang)
-        try:
-            speech = engine.synthesize(item.text, item.lang, self._voice(item.lang), prosody)
-        except CannotSpeak as reason:
-            return Rejected(str(reason) or f"'{name}' cannot speak it")
-        if speech.samples.size == 0:
-            return Rejected(f"'{name}' made no sound of it")
-        samples, rate = finish(speech.samples, speech.sample_rate, self._config.audio)
-        syllables = speech.syllables
+        raw = item.value("raw")
+        if raw is not None:
+            return self._finished(item, *decode(read_blob(raw)), dict(item.value("spoken")))
+        part = self._casting.part(self.variant(item))
+        why: list[str] = []
+        engines = self._casting.local(part)
+        for number, (name, engine, voice) in enumerate(engines):
+            try:
+                speech = engine.synthesize(item.text, item.lang, voice, part.prosody)
+            except CannotSpeak as reason:
+                why.append(str(reason) or f"'{name}' cannot speak it")
+                continue
+            except Exception as error:
+                if number == len(engines) - 1:
+                    raise
+                why.append(str(error) or type(error).__name__)
+                continue
+            if speech.samples.size:
+                spoken = {
+                    "engine": name,
+                    "voice": speech.voice,
+                    "license": speech.license or engine.license,
+                    "rate": part.prosody.rate,
+                    "syllables": speech.syllables,
+                    "unreadable": speech.unreadable,
+                }
+                return self._finished(item, speech.samples, speech.sample_rate, spoken)
+            why.append(f"'{name}' made no sound of it")
+        return Rejected("; ".join(why))
+
+    def _finished(self, item: Utterance, samples, rate: int, spoken: dict[str, Json]) -> Done:  # type: ignore[no-untyped-def]
+        samples, rate = finish(samples, rate, self._config.audio)
+        syllables = spoken["syllables"]
         if syllables is None:
             from corpusforge.text.syllables import count_syllables
 
@@ -163,79 +228,16 @@ class Synthesize(Stage):
             {
                 "sample_rate": rate,
                 "num_samples": len(samples),
-                "engine": name,
-                "voice": speech.voice,
-                "voice_license": engine.license,
-                "rate": prosody.rate,
+                "engine": spoken["engine"],
+                "voice": spoken["voice"],
+                "voice_license": spoken["license"],
+                "rate": spoken["rate"],
                 "syllables": syllables,
-                "unreadable": speech.unreadable,
+                "unreadable": spoken["unreadable"],
             },
             {"audio": encode(samples, rate, self._config.audio.format)},
         )
 
     def close(self) -> None:
         """End what the engines have started."""
-        for engine in self._engines.values():
-            engine.close()
-        self._engines.clear()
-
-    def _engine(self, name: str) -> Engine:
-        engine = self._engines.get(name)
-        if engine is None:
-            kind = find("engines", name)
-            try:
-                config = kind.Config(**self._config.engines.get(name, {}))
-            except ValidationError as error:
-                raise RecipeError(_about_settings(name, kind, error)) from error
-            engine = self._engines[name] = kind(config)
-        return engine
-
-    def _engine_name(self, lang: str) -> str:
-        name = _of(self._config.engine, lang, None)
-        if name is None:
-            raise RecipeError(f"synthesize.engine: none given for {lang}; add `{lang}: …` or `{DEFAULT}: …`")
-        return name
-
-    def _voice(self, lang: str) -> str | None:
-        return _of(self._config.voice, lang, None)
-
-    def _prosody(self, lang: str) -> Prosody:
-        return Prosody(_of(self._config.rate, lang, 0.0), _of(self._config.pitch, lang, 0.0))
-
-
-def _of(value: Value | Mapping[str, Value], lang: str, otherwise: Value) -> Value:
-    """The value that applies to a language."""
-    if isinstance(value, Mapping):
-        return value[lang] if lang in value else value.get(DEFAULT, otherwise)
-    return value
-
-
-def _short(percent: float) -> float:
-    """10 for 10.0: shown to users."""
-    return int(percent) if percent.is_integer() else percent
-
-
-def _semantic(engine: Engine) -> dict[str, Json]:
-    """An engine's own settings without those that are declared not to decide the result."""
-    config = getattr(engine, "config", None)
-    if config is None:
-        return {}
-    skipped = {
-        name
-        for name, info in type(config).model_fields.items()
-        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("semantic") is False
-    }
-    dumped: dict[str, Json] = config.model_dump(mode="json", exclude=skipped)
-    return dumped
-
-
-def _about_settings(name: str, kind: Any, error: ValidationError) -> str:
-    """Each wrong setting of an engine with its place in the recipe and the nearest name."""
-    found = []
-    for problem in error.errors():
-        place = ".".join(("synthesize.engines", name, *map(str, problem["loc"])))
-        if problem["type"] == "extra_forbidden":
-            found.append(f"{place}: unknown setting, {nearest(str(problem['loc'][-1]), kind.Config.model_fields)}")
-        else:
-            found.append(f"{place}: {problem['msg']}, found {problem['input']!r}")
-    return "; ".join(found)
+        self._casting.close()

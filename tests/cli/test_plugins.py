@@ -16,14 +16,14 @@ from tests.cli.program import PROGRAM, Done, fingerprint, rows, run, source
 ENGINE = '''
 import os, signal, time
 import numpy as np
-from corpusforge.speech.engine import CannotSpeak, EngineConfig, Speech
+from corpusforge.speech.engine import CannotSpeak, EngineConfig, LocalEngine, Speech
 
 class Config(EngineConfig):
     here: bool = True
     on: str = "nothing"
     does: str = "nothing"
 
-class Moody:
+class Moody(LocalEngine):
     """Hums a tone; at the chosen text it misbehaves."""
     name, license, network, Config = "moody", "CC0-1.0", False, Config
 

@@ -19,10 +19,11 @@ from corpusforge.errors import MissingDependency, RecipeError
 from corpusforge.items import Done, Json, Rejected, Utterance
 from corpusforge.speech import g2p
 from corpusforge.speech.audio import decode
-from corpusforge.speech.engine import CannotSpeak, EngineConfig, Prosody, Segment, Speech, Spoken
+from corpusforge.speech.config import SynthesizeConfig
+from corpusforge.speech.engine import CannotSpeak, EngineConfig, LocalEngine, Prosody, Segment, Speech, Spoken
 from corpusforge.speech.engines import espeak
 from corpusforge.speech.engines.espeak_process import EspeakError
-from corpusforge.speech.stage import Synthesize, SynthesizeConfig
+from corpusforge.speech.stage import Synthesize
 from corpusforge.store.keys import StageKeys
 from corpusforge.text.syllables import count_syllables
 
@@ -33,7 +34,7 @@ class BeepConfig(EngineConfig):
     hertz: float = 440.0
 
 
-class Beep:
+class Beep(LocalEngine):
     """A second engine, as another package would bring one: a beep a character, and it does not count syllables."""
 
     name: ClassVar[str] = "beep"
@@ -264,7 +265,8 @@ def test_reasons_are_in_words(made: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_settings_are_asked_for_without_loading_anything() -> None:
     code = (
         "import sys\n"
-        "from corpusforge.speech.stage import Synthesize, SynthesizeConfig\n"
+        "from corpusforge.speech.config import SynthesizeConfig\n"
+        "from corpusforge.speech.stage import Synthesize\n"
         "stage = Synthesize(SynthesizeConfig(audio={'loudness': {'lufs': -23}}))\n"
         "for lang in ('zho_Hans', 'bod_Tibt', 'mya_Mymr'): stage.settings(lang)\n"
         "heavy = {'numpy', 'soundfile', 'soxr', 'scipy', 'pyloudnorm', 'pydub', 'bophono', 'ctypes', 'subprocess'}\n"
