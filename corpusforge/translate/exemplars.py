@@ -357,15 +357,13 @@ class Strategy:
     def revision(self, source_lang: str, target_lang: str) -> Mapping[str, Json]:
         """All that decides the exemplars besides the text, for the key: settings that apply, digests of sentences.
 
-        Another target's sentences are not in it. With `mined`, the pairs are in it once they are there; before, what
-        they will be made of.
+        Another target's sentences are not in it. Of `mined` it holds what the pairs are made of, not the pairs: a key
+        must be known before anything is asked, and be the same afterwards. Model, prompt and checks are the caller's.
         """
         config = self.config
         if config.strategy == "plain":
             return {"strategy": "plain"}
         found: dict[str, Json] = {"strategy": config.strategy, "algorithm": ALGORITHM, "k": config.k}
-        if config.strategy == "mined" and target_lang in self.mined:
-            return found | {"pairs": self.mined[target_lang].digest}
         if config.strategy == "diverse" or (config.strategy == "mined" and config.bootstrap == "diverse"):
             found |= {"languages": list(config.languages)}
         if config.strategy != "fewshot":
