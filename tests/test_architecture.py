@@ -24,6 +24,7 @@ ALLOWED = {
     "net": {"errors"},
     "store": {"errors", "items", "stage"},
     "sources": {"errors", "items", "sample", "text"},
+    "translate": {"errors", "items", "net", "registry", "sources", "stage", "store", "text"},
     "speech": {"errors", "items", "net", "registry", "stage", "text"},
     "quality": {"errors", "items", "speech", "stage"},
     "corpus": {"errors", "items"},
@@ -93,6 +94,7 @@ def loaded(code: str) -> set[str]:
         "import corpusforge",
         "from corpusforge.cli import cli; cli.main(['--help'], standalone_mode=False)",
         "import corpusforge.builder, corpusforge.speech.stage, corpusforge.quality.measure, corpusforge.corpus.write",
+        "import corpusforge.translate.mining, corpusforge.translate.prompts as p; p.load_prompt('reviews-1')",
         "import corpusforge; corpusforge.load_recipe('flores200')",
     ],
 )

@@ -241,6 +241,53 @@ def _read() -> dict[str, Language]:
 
 LANGUAGES: Mapping[str, Language] = MappingProxyType(_read())
 
+_SCRIPTS: Mapping[str, str] = MappingProxyType(
+    {
+        "Arab": "Arabic",
+        "Armn": "Armenian",
+        "Beng": "Bengali",
+        "Cyrl": "Cyrillic",
+        "Deva": "Devanagari",
+        "Ethi": "Ethiopic",
+        "Geor": "Georgian",
+        "Grek": "Greek",
+        "Gujr": "Gujarati",
+        "Guru": "Gurmukhi",
+        "Hang": "Hangul",
+        "Hebr": "Hebrew",
+        "Jpan": "Japanese",
+        "Khmr": "Khmer",
+        "Knda": "Kannada",
+        "Laoo": "Lao",
+        "Latn": "Latin",
+        "Mlym": "Malayalam",
+        "Mymr": "Myanmar",
+        "Olck": "Ol Chiki",
+        "Orya": "Odia",
+        "Sinh": "Sinhala",
+        "Taml": "Tamil",
+        "Telu": "Telugu",
+        "Tfng": "Tifinagh",
+        "Thai": "Thai",
+        "Tibt": "Tibetan",
+        "Hans": "simplified Chinese",
+        "Hant": "traditional Chinese",
+    }
+)
+"""English names of the scripts that FLORES-200 has, by ISO 15924 code."""
+
+
+def described(code: str, where: str) -> str:
+    """A language's English name with its script, for people and models: `Standard Tibetan (Tibetan script)`.
+
+    A name that already tells the variant stays as it is: `Chinese (Simplified)`, `Kashmiri (Arabic script)`.
+
+    Raises:
+        SourceError: As `check`.
+    """
+    name = check(code, where).name
+    return name if name.endswith(")") else f"{name} ({_SCRIPTS[code.partition('_')[2]]} script)"
+
 
 def check(code: str, where: str) -> Language:
     """The language of a code.
