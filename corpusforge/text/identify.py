@@ -23,17 +23,20 @@ from corpusforge.text import scripts
 _LONG = 12
 """Words from which on an English text has a function word."""
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _MYANMAR = re.compile("[\u1000-\u109f\ua9e0-\ua9fe\uaa60-\uaa7f]")
 _MYANMAR_OTHERS = re.compile("[\u1022\u1028\u1033-\u1035\u1050-\u108f\u109a-\u109f\ua9e0-\ua9fe\uaa60-\uaa7f]")
 # Pali and Sanskrit letters of Burmese texts are in the same block.
 _MYANMAR_SHARED = re.compile("[\u1050-\u1059]")
 
 _TIBETAN_SYLLABLE = re.compile("[\u0f40-\u0fbc]+")
-_DZONGKHA = frozenset(
-    "ལུ ཨིན ཨིནམ ཨིནམས ཨིནཔ མེནམ འབད འབདཝ འབདན འབདི འབདཝད འབདནི སྒྱེ སྒྱེཝ ཡོདཔ ཡོདཔི ཨིནམི བཟུམ དགོཔ དགོ མི༌ཚུ ཚུ".split()
-)
+_DZONGKHA = _words("ལུ ཨིན ཨིནམ ཨིནམས ཨིནཔ མེནམ འབད འབདཝ འབདན འབདི འབདཝད འབདནི སྒྱེ སྒྱེཝ ཡོདཔ ཡོདཔི ཨིནམི བཟུམ དགོཔ དགོ ཚུ")
 _DZONGKHA_ENDING = re.compile("[\u0f40-\u0fbc]*[\u0f72\u0f74\u0f7a\u0f7c](?:ཝ|[གངདནབམརལས]པ)$")
-_TIBETAN = frozenset("རེད འདུག ཀྱིས གྱིས གིས ཚོས ཚོའི སོང བྱུང ལ ལགས".split())
+_TIBETAN = _words("རེད འདུག ཀྱིས གྱིས གིས ཚོས ཚོའི སོང བྱུང ལ ལགས")
 
 _CANTONESE = re.compile("[嘅咗喺哋嘢啲冇嚟咁嗰佢唔]")
 _SIMPLIFIED = frozenset(
@@ -62,11 +65,11 @@ _ONLY_SIMPLIFIED = _SIMPLIFIED - _TRADITIONAL
 _ONLY_TRADITIONAL = _TRADITIONAL - _SIMPLIFIED
 
 _LATIN_WORD = re.compile(r"[^\W\d_]+")
-_ENGLISH = frozenset(
-    "the of and to in is was are were be been has have had that which this these those with from for on as by at it its "
-    "he she they their his her not or an but who will would can could may".split()
+_ENGLISH = _words(
+    "the of and to in is was are were be been has have had that which this these those with from for on "
+    "as by at it its he she they their his her not or an but who will would can could may"
 )
-_ENGLISH_ONLY = frozenset("the and which this these those with from they their have would could been were that".split())
+_ENGLISH_ONLY = _words("the and which this these those with from they their have would could been were that")
 
 _CYRILLIC_FOREIGN = {
     "rus_Cyrl": "іїєґўјљњћђџѓќѕ",
@@ -137,8 +140,8 @@ def _latin(text: str, lang: str) -> str | None:
     words = [word.lower() for word in _LATIN_WORD.findall(text)]
     english = [word for word in words if word in _ENGLISH]
     if lang == "eng_Latn":
-        if len(words) >= _LONG and not english:
-            return f"no English ({len(words)} words, and none of them is a word like 'the', 'of' or 'and')"
+        if len(words) >= _LONG and len(english) < 0.08 * len(words) and not _ENGLISH_ONLY.intersection(english):
+            return f"no English ({len(words)} words, and hardly one is a word like 'the', 'of' or 'and')"
     elif set(english) & _ENGLISH_ONLY and len(set(english)) >= 3 and len(english) >= 0.2 * len(words):
         return f"English (it has {_some(english)})"
     return None

@@ -9,7 +9,8 @@ text with its translation, so what a number may become on the way is known here:
 - number words of `WORDED` languages (cardinals), and names of powers of ten: 3 million is 3,000,000 and 300万
 - an hour of the afternoon on either clock (15:00, 下午3点); a year or decade by its last two digits ('95)
 
-A value is exact, of any length: `Value(digits, exponent)` with neither leading nor trailing zeros, digits * 10^exponent.
+A value is exact, of any length: `Value(digits, exponent)` digits * 10^exponent, the
+digits with neither leading nor trailing zeros.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Numeral:
         readings: What it may mean: one value, or more where the separators leave it open.
         parts: Values of its pieces between separators, of which all together are as good as one of the readings.
         words: Whether it is written in words, hanzi among them.
-        loose: Whether its text may well name it some other way: months, "some thirty" (三十多), 一 where it counts nothing.
+        loose: Whether a translation may well say it some other way: months, "some thirty" (三十多), 一 in any other
+            sense than one.
     """
 
     written: str
@@ -158,7 +160,7 @@ def read(text: str, lang: str) -> list[Numeral]:
     for match in _DIGITS.finditer(plain):
         if match.start() < taken:
             continue
-        readings, parts = _read_digits(match[0])
+        readings, parts = _read_digits(match[0], own)
         end = match.end()
         power, end = _scale_behind(plain, end, own)
         if power:
@@ -218,7 +220,9 @@ def _scale_behind(plain: str, end: int, own: str) -> tuple[int, int]:
         start += plain[start : start + 1] in ("多", "余", "餘") and plain[start : start + 1] != ""
         behind = _BEHIND.match(plain, start)
         # 5千米 is five kilometres, 3千克 three kilograms
-        if behind and not (behind[0] == "千" and plain[behind.end() : behind.end() + 1] in ("米", "克", "瓦", "赫", "卡")):
+        if behind and not (
+            behind[0] == "千" and plain[behind.end() : behind.end() + 1] in ("米", "克", "瓦", "赫", "卡")
+        ):
             if behind[0] == "百" and plain[behind.end() : behind.end() + 1] == "分":
                 return 0, end
             return dict(_SCALES["zho"])[behind[0]], behind.end()
@@ -229,7 +233,7 @@ def _scale_behind(plain: str, end: int, own: str) -> tuple[int, int]:
     return 0, end
 
 
-def _read_digits(written: str) -> tuple[frozenset[Value], frozenset[Value]]:
+def _read_digits(written: str, own: str) -> tuple[frozenset[Value], frozenset[Value]]:
     pieces = _SEPARATOR.split(written)
     if len(pieces) == 1:
         return frozenset({value(written)}), frozenset()
@@ -238,7 +242,12 @@ def _read_digits(written: str) -> tuple[frozenset[Value], frozenset[Value]]:
     if grouped and len(pieces[-1]) >= 3:
         readings.add(value("".join(pieces)))
     separators = _SEPARATOR.findall(written)
-    if separators[-1] in _POINT and (len(pieces) == 2 or all(len(piece) in (2, 3, 4) for piece in pieces[1:-1])):
+    comma = separators[-1] in ",\uff0c" and own in _SCALES  # those languages set thousands apart with it
+    if (
+        separators[-1] in _POINT
+        and not (comma and readings)
+        and (len(pieces) == 2 or all(len(piece) in (2, 3, 4) for piece in pieces[1:-1]))
+    ):
         readings.add(value("".join(pieces[:-1]) + "." + pieces[-1]))
     return frozenset(readings), frozenset(value(piece) for piece in pieces)
 
@@ -284,11 +293,29 @@ def hanzi_value(words: str) -> Value | None:
     return value(f"{total + section + last}." + "".join(_HANZI_DIGITS[hanzi] for hanzi in point))
 
 
-_ENGLISH = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_ENGLISH_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ENGLISH = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_ENGLISH_TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
 _ENGLISH_ORDINALS = {1: "first", 2: "second", 3: "third", 5: "fifth", 9: "ninth", 12: "twelfth"}
@@ -349,9 +376,7 @@ class Pool:
     def __init__(self, text: str, lang: str) -> None:
         self.lang = lang
         self.numerals = read(text, lang)
-        self.values = frozenset().union(
-            *(numeral.readings | numeral.parts for numeral in self.numerals)
-        )  # type: frozenset[Value]
+        self.values = frozenset().union(*(numeral.readings | numeral.parts for numeral in self.numerals))  # type: frozenset[Value]
         self._digits = frozenset(found.digits for found in self.values)
         self._bare = _bare(text)
         scales = _SCALES.get(language(lang))

@@ -95,6 +95,15 @@ def letters(text: str) -> Counter[str]:
     return counts
 
 
+def only(text: str, script: str) -> str:
+    """The letters of a text that are in one script, without what stands between them."""
+    return "".join(
+        "".join(character for character in match[0] if unicodedata.category(character)[0] in "LM")
+        for match in _LETTERS.finditer(text)
+        if match.lastgroup == script
+    )
+
+
 def language_share(text: str, lang: str) -> float | None:
     """Share of the letters of a text that are in a script of the language; None if the text has no letter."""
     counts = letters(text)

@@ -42,7 +42,7 @@ def probability(text: str) -> float:
     """
     if not _MYANMAR.search(text):
         return 0.0
-    return max(0.0, _detector().get_zawgyi_probability(text))  # -inf where nothing tells
+    return max(0.0, float(_detector().get_zawgyi_probability(text)))  # -inf where nothing tells
 
 
 def is_zawgyi(text: str) -> bool:

@@ -20,25 +20,30 @@ _REFUSALS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
     (re.compile(said, _FLAGS), re.compile(meant, _FLAGS))
     for said, meant in (
         (
-            r"\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b|\bi(?: a|['’])m an? (?:ai|language model)\b",
+            r"\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
+            r"|\bi(?: a|['’])m an? (?:ai|language model)\b",
             r"\b(?:ai|ia|ki)\b|ИИ|artificial intelligence|language model|人工智能|语言模型|語言模型",
         ),
         (
-            r"\bi(?: a|['’])m (?:very |so |really )?sorry\b|\bmy apologies\b|\bi apologi[sz]e\b|\bi(?: a|['’])m afraid i\b",
+            r"\bi(?: a|['’])m (?:very |so |really )?sorry\b|\bmy apologies\b|\bi apologi[sz]e\b"
+            r"|\bi(?: a|['’])m afraid i\b",
             r"\bsorry\b|apolog|afraid|抱歉|对不起|對不起|不好意思|道歉|遗憾|恐怕|失礼",
         ),
         (
             r"\bi (?:cannot|can ?not|can['’]t|won['’]t|am unable to|am not able to|do not|don['’]t)"
-            r"(?: be able to)? (?:translate|assist|help|provide|fulfil|comply|complete|answer|generate|speak|understand the"
-            r" request)|\bi(?:['’]m| am) (?:unable|not able) to (?:translate|assist|help|provide|fulfil|comply|complete)",
-            r"\bcan(?:no|['’])t\b|\bunable\b|\bnot able\b|\bwon['’]t\b|\bdon['’]t\b|不能|无法|無法|不会|不會|没法|没办法|不懂",
+            r"(?: be able to)? (?:translate|assist|help|provide|fulfil|comply|complete|answer|generate|speak"
+            r"|understand the request)|\bi(?:['’]m| am) (?:unable|not able) to (?:translate|assist|help|provide|fulfil"
+            r"|comply|complete)",
+            r"\bcan(?:no|['’])t\b|\bunable\b|\bnot able\b|\bwon['’]t\b|\bdon['’]t\b"
+            r"|不能|无法|無法|不会|不會|没法|没办法|不懂",
         ),
         (
             r"作为(?:一个|一名|一款)?(?:人工智能|AI|ＡＩ|(?:大型?)?语言模型)|我是(?:一个|一名|一款)?(?:人工智能|AI|语言模型)",
             r"人工智能|\bai\b|语言模型|language model|artificial intelligence",
         ),
         (
-            r"(?:抱歉|对不起|不好意思)[，,。！! ]{0,2}我?(?:无法|不能|没办法|没法|暂时)|我(?:无法|不能)(?:翻译|协助|提供|完成|回答)",
+            r"(?:抱歉|对不起|不好意思)[，,。！! ]{0,2}我?(?:无法|不能|没办法|没法|暂时)"
+            r"|我(?:无法|不能)(?:翻译|协助|提供|完成|回答)",
             r"抱歉|对不起|不好意思|无法|不能|没法|没办法|\bsorry\b|apolog|unable|can(?:no|['’])t",
         ),
     )
@@ -64,12 +69,13 @@ _INTRODUCTIONS = tuple(
     )
 )
 _NOTES = re.compile(
-    r"(?:^|[(（\[【*_]\s*)(?:translator['’]?s? )?(?:note|notes|n\.?b\.?|explanation|literal(?:ly| translation)|pronunciation"
-    r"|romani[sz]ation|transliteration|disclaimer|注|注释|注意|备注|译注|译者注|说明|解释|直译|意译|拼音|发音)\s*[*_]*\s*[:：]",
+    r"(?:^|[(（\[【*_]\s*)(?:translator['’]?s? )?(?:note|notes|n\.?b\.?|explanation|literal(?:ly| translation)"
+    r"|pronunciation|romani[sz]ation|transliteration|disclaimer|注|注释|注意|备注|译注|译者注|说明|解释|直译|意译|拼音|发音)\s*[*_]*\s*[:：]",
     _FLAGS,
 )
+_LABEL = re.compile(r"[^:：\n]{1,60}[:：]")
 _LET_ME_KNOW = re.compile(
-    r"\b(?:let me know if|i hope this helps|feel free to|please note that|if you (?:need|have) any (?:other|further|more))\b"
+    r"\b(?:let me know if|i hope this helps|if you (?:need|have) any (?:other|further|more))\b"
     r"|希望(?:这|对你|对您)[^\n]{0,8}帮助|如果(?:你|您)(?:还)?(?:有|需要)[^\n]{0,12}(?:告诉我|问题)",
     re.IGNORECASE,
 )
@@ -80,12 +86,38 @@ _MARKUP = (
     ("a list", re.compile(r"^[ \t]*[-*•][ \t]+\S", re.MULTILINE)),
     ("a tag", re.compile(r"</?[a-z_]{2,20}(?: [^<>\n]*)?>|<\|[a-z_]{2,20}\|>|\[/?INST\]|</?s>", re.IGNORECASE)),
 )
-_NUMBERED = re.compile(r"^[ \t]*(?:option |version |alternative )?[(（]?[1-9１-９][.)）．、:：]", re.IGNORECASE | re.MULTILINE)
+_NUMBERED = re.compile(
+    r"^[ \t]*(?:option |version |alternative )?[(（]?[1-9１-９][.)）．、:：]", re.IGNORECASE | re.MULTILINE
+)
 _OR_ELSE = re.compile(r"^[ \t(（]*(?:or|alternatively|alternative|another option|或者?|或译)\s*[:：,，]", _FLAGS)
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n")
 
 _ENGLISH_RUN = re.compile(r"[A-Za-z][A-Za-z'’]*(?:[ ,;]{1,2}[A-Za-z][A-Za-z'’]*){5,}")
-_FUNCTION_WORDS = frozenset("the of and to in is was are that this for with as it be which from you means into by".split())
+_FUNCTION_WORDS = frozenset(
+    [
+        "the",
+        "of",
+        "and",
+        "to",
+        "in",
+        "is",
+        "was",
+        "are",
+        "that",
+        "this",
+        "for",
+        "with",
+        "as",
+        "it",
+        "be",
+        "which",
+        "from",
+        "you",
+        "means",
+        "into",
+        "by",
+    ]
+)
 
 
 def refusal(answer: str, source: str, source_lang: str, lang: str) -> str | None:
@@ -112,7 +144,7 @@ def chatter(answer: str, source: str, source_lang: str, lang: str) -> str | None
 
 
 def _tellable(phrase: str, source_lang: str, lang: str) -> bool:
-    """Whether a phrase can be told from a translation: it is in a third language, or the source can be searched for it."""
+    """Whether a phrase is no translation's own: it is in a third language, or the source can be searched for it."""
     own = "zho" if scripts.letters(phrase)["Hani"] else "eng"
     return own != numerals.language(lang) or numerals.language(source_lang) in ("zho", "eng")
 
@@ -124,6 +156,8 @@ def _found(answer: str, source: str, source_lang: str, lang: str) -> Iterator[st
             yield f'an introduction ("{match[0].strip()[:60]}")'
     for name, rule in (("a note", _NOTES), ("words to the reader", _LET_ME_KNOW)):
         match = rule.search(answer)
+        if match and not match.start() and _LABEL.match(source):
+            continue  # "Beware: …" is 注意：…
         if match and not rule.search(source) and _tellable(match[0], source_lang, lang):
             yield f'{name} ("{match[0].strip()[:60]}")'
     for name, rule in _MARKUP:
@@ -145,7 +179,7 @@ def _found(answer: str, source: str, source_lang: str, lang: str) -> Iterator[st
 def _introduces(words: str, source: str) -> bool:
     """Whether the source begins in a way that translates to these words: with a label, or with a word of assent."""
     if re.search(r"[:：]", words):
-        return re.match(r"[^:：\n]{1,60}[:：]", source) is not None
+        return _LABEL.match(source) is not None
     opening = source[:80].lower()
     return any(
         word in opening

@@ -18,10 +18,10 @@ _LINES = re.compile(r"\r\n?|[\u0085\u2028\u2029]")
 def clean(answer: str, source: str = "") -> str:
     """An answer without what is no part of a translation, in the one spelling of its script.
 
-    A block of thoughts (`<think>…</think>`) before the answer goes, a code fence around all of it, quotation marks around
-    all of it that the source has not, and space at its edges and at the ends of lines. The text is in NFC; Tibetan and
-    Burmese in the spelling of `text.tibetan.normalize` and `text.burmese.normalize`. Burmese in Zawgyi is left alone,
-    since its code points mean other letters. Line breaks stay. Idempotent.
+    What goes: a block of thoughts (`<think>…</think>`) before the answer, a code fence around all of it, quotation
+    marks around all of it that the source has not, and space at its edges and at the ends of lines. The text is in NFC;
+    Tibetan and Burmese in the spelling of `text.tibetan.normalize` and `text.burmese.normalize`. Burmese in Zawgyi is
+    left alone, since its code points mean other letters. Line breaks stay. Idempotent.
 
     Args:
         answer: What the model answered.

@@ -5,8 +5,8 @@ words in Chinese text, Tibetan keeps half of the abbreviations and a quarter of 
 asked, which real translations do:
 
 - web and mail addresses and @handles stay, letter for letter
-- model numbers, Latin letters and digits in one word (T60, A380, 802.11n), stay; case, spaces, hyphens and the script of
-  the digits aside. Measures and times (35mm, 5am), ordinals, decades and products (36x24mm) are none.
+- model numbers, at most four Latin letters and digits in one word (T60, A380, 802.11n), stay; case, spaces, hyphens
+  and the script of the digits aside. Measures and times (35mm, 5am), ordinals, decades and products (36x24mm) are none.
 - a name is not misspelt: where a Latin word of the source is gone, the answer has no Latin word that is almost it
 - between scripts, towards Latin letters: a Latin word with a capital in a text of another script stays
 """
@@ -14,6 +14,7 @@ asked, which real translations do:
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
@@ -25,10 +26,10 @@ _ADDRESS = re.compile(
     r"|(?<![A-Za-z0-9_@])@[A-Za-z_][A-Za-z0-9_]{2,}"
 )
 _WORD = re.compile(r"(?:\d+(?:\.\d+)*)?[A-Za-z][A-Za-z0-9]*(?:-\d[A-Za-z0-9]*)?(?![A-Za-z0-9])")
-_MODEL = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z]).{2,}")
+_MODEL = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])(?!.*[A-Za-z]{5}).{2,}")
 _MEASURE = re.compile(
     r"\d+(?:\.\d+)*-?(?:[kcmnμ]?m[23]?|km2?|[kmn]?g|lbs?|oz|ft|in|mi|mph|k[mp]h|kmh|[kmgt]?[bw]|[kmgt]i?bps|[kmg]?hz|ml|l|ha"
-    r"|v|kv|am|pm|st|nd|rd|th|s|d|c|f|k|bn|mn|p|x|°?[cf]|utc|gmt|usd|rmb)|[x×\d.]+(?:mm|cm|m|in|ft)?",
+    r"|v|kv|am|pm|st|nd|rd|th|s|d|c|f|k|bn|mn|p|x|°?[cf]|utc|gmt|usd|rmb)|[x×\d.]+(?:mm|cm|m|in|ft)?|[kcm]?m[23]|pp?\d+",
     re.IGNORECASE,
 )
 _WRITTEN_TOGETHER = re.compile(r"[\s\u00a0_‐‑–-]+")
@@ -50,7 +51,9 @@ def _lost(answer: str, source: str, lang: str, source_lang: str) -> Iterator[str
     words = list(dict.fromkeys(_WORD.findall(_ADDRESS.sub(" ", source))))
     to_latin = lang.endswith("_Latn")
     foreign = "Latn" not in scripts.of_language(source_lang)
-    kept = [word for word in _WORD.findall(plain_digits(_ADDRESS.sub(" ", answer))) if word.lower() not in source.lower()]
+    kept = [
+        word for word in _WORD.findall(plain_digits(_ADDRESS.sub(" ", answer))) if word.lower() not in source.lower()
+    ]
     for word in words:
         if _together(word) in plain:
             continue
@@ -84,4 +87,5 @@ def _near(word: str, others: list[str]) -> str:
 
 
 def _together(text: str) -> str:
-    return _WRITTEN_TOGETHER.sub("", plain_digits(text)).lower()
+    plain = unicodedata.normalize("NFD", plain_digits(text).lower())
+    return "".join(letter for letter in _WRITTEN_TOGETHER.sub("", plain) if not unicodedata.combining(letter))
