@@ -76,7 +76,19 @@ def test_no_module_is_over_500_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
 
 
-HEAVY = ("datasets", "torch", "pyarrow", "numpy", "soundfile", "soxr", "bophono", "openai", "pandas")
+HEAVY = (
+    "datasets",
+    "torch",
+    "pyarrow",
+    "numpy",
+    "soundfile",
+    "soxr",
+    "bophono",
+    "openai",
+    "pandas",
+    "sacrebleu",
+    "myanmartools",
+)
 
 
 def loaded(code: str) -> set[str]:
@@ -96,6 +108,7 @@ def loaded(code: str) -> set[str]:
         "import corpusforge.builder, corpusforge.speech.stage, corpusforge.quality.measure, corpusforge.corpus.write",
         "import corpusforge.translate.mining, corpusforge.translate.prompts as p; p.load_prompt('reviews-1')",
         "import corpusforge; corpusforge.load_recipe('flores200')",
+        "import corpusforge.translate.checks, corpusforge.translate.score",
     ],
 )
 def test_starting_up_imports_nothing_heavy(code: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 
 # One named class a script that a voice exists for. Digits, punctuation, symbols and spaces are "Common".
@@ -48,3 +50,62 @@ def share(text: str, script: str) -> float:
             letters += len(run)
             own += len(run) if name == script else 0
     return own / letters if letters else 0.0
+
+
+# The other scripts of FLORES-200. `runs` leaves them in Common, since no voice exists for them; letters are counted.
+_OTHERS = {
+    "Armn": "\u0531-\u0588\ufb13-\ufb17",
+    "Ethi": "\u1200-\u137c\u1380-\u139f\u2d80-\u2dde\uab01-\uab2e",
+    "Geor": "\u10a0-\u10ff\u1c90-\u1cbf\u2d00-\u2d2d",
+    "Gujr": "\u0a81-\u0aff",
+    "Guru": "\u0a01-\u0a76",
+    "Khmr": "\u1780-\u17dd\u19e0-\u19ff",
+    "Knda": "\u0c80-\u0cf3",
+    "Laoo": "\u0e81-\u0edf",
+    "Mlym": "\u0d00-\u0d7f",
+    "Olck": "\u1c50-\u1c7d",
+    "Orya": "\u0b01-\u0b77",
+    "Sinh": "\u0d81-\u0df4",
+    "Taml": "\u0b82-\u0bfa",
+    "Telu": "\u0c00-\u0c7f",
+    "Tfng": "\u2d30-\u2d7f",
+}
+_LETTERS = re.compile(
+    "|".join(f"(?P<{name}>[{ranges}]+)" for name, ranges in (_RANGES | _OTHERS).items()) + "|(?P<Zzzz>[^\\W\\d_]+)"
+)
+_WRITTEN_IN = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Jpan", "Hani")}
+
+
+def of_language(lang: str) -> tuple[str, ...]:
+    """The scripts that a language is written in, by its FLORES code: `("Tibt",)`; Japanese has two."""
+    script = lang.partition("_")[2]
+    return _WRITTEN_IN.get(script, (script,))
+
+
+def letters(text: str) -> Counter[str]:
+    """How many letters and signs of letters (vowels, stacked and medial ones) of each script a text has.
+
+    Digits, punctuation, tshegs and symbols are not counted; letters of scripts without a name here are `Zzzz`.
+    """
+    counts: Counter[str] = Counter()
+    for match in _LETTERS.finditer(text):
+        number = sum(unicodedata.category(character)[0] in "LM" for character in match[0])
+        if number:
+            counts[match.lastgroup or "Zzzz"] += number
+    return counts
+
+
+def only(text: str, script: str) -> str:
+    """The letters of a text that are in one script, without what stands between them."""
+    return "".join(
+        "".join(character for character in match[0] if unicodedata.category(character)[0] in "LM")
+        for match in _LETTERS.finditer(text)
+        if match.lastgroup == script
+    )
+
+
+def language_share(text: str, lang: str) -> float | None:
+    """Share of the letters of a text that are in a script of the language; None if the text has no letter."""
+    counts = letters(text)
+    total = counts.total()
+    return sum(counts[script] for script in of_language(lang)) / total if total else None
