@@ -244,7 +244,7 @@ def _write(
                 writer.refuse(item, *failures[item.id], kind="failed")
             elif progress.rejected is not None:
                 stage, verdict = progress.rejected
-                writer.refuse(item, stage, verdict.reason)
+                writer.refuse(item, stage, verdict.reason, details=verdict.details)
             elif reasons := judge(item, opened.recipe.gates):
                 writer.refuse(item, "gates", "; ".join(reasons))
             else:

@@ -16,6 +16,7 @@ Kind = Literal["stages", "engines", "sources"]
 
 SHIPPED: dict[Kind, dict[str, str]] = {
     "stages": {
+        "translate": "corpusforge.translate.stage:Translate",
         "synthesize": "corpusforge.speech.stage:Synthesize",
         "measure": "corpusforge.quality.measure:Measure",
     },

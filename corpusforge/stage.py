@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -45,11 +45,13 @@ class Place:
         folder: The workspace's own folder.
         corpus: Name of the corpus that is being built.
         note: Tells the user something, once.
+        reading: Nothing is made or written: a plan is made.
     """
 
     folder: Path
     corpus: str
     note: Callable[[str], None]
+    reading: bool = False
 
 
 class Stage(ABC):
@@ -118,8 +120,16 @@ class Stage(ABC):
         """
         return None
 
+    def estimated_by(self) -> str | None:
+        """How `estimate` gets its numbers, in words, where they are not counted."""
+        return None
+
+    def shown(self, item: Utterance) -> Sequence[Mapping[str, str]] | None:
+        """The messages that a model would be sent for an item (`corpusforge prompt`); None if there are none."""
+        return None
+
     def open(self, place: Place) -> None:
-        """Called in the driver, after `preflight`, before the first item; by default nothing."""
+        """Called in the driver, after `preflight`, before the first item, and before a plan; by default nothing."""
         return None
 
     def time_limit(self) -> float:

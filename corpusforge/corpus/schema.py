@@ -83,10 +83,11 @@ class Refused(BaseModel):
     id: str
     group: str
     lang: str
-    text: str
+    text: str = Field(description="The sentence, or what was to be translated into it")
     stage: str = Field(description="The stage, or `gates`, that refused it")
     reason: str = Field(description="In words: `class: details`")
     kind: Literal["rejected", "failed"] = Field(description="`failed` items are tried again by the next build")
+    details: dict[str, Json] | None = Field(description="What the stage kept of it, such as a model's raw answers")
 
 
 def json_schema() -> dict[str, Json]:

@@ -138,17 +138,23 @@ class CorpusWriter:
         self._take(self._spool.add(item, split, folder, file, _line(item, row)))
 
     def refuse(
-        self, item: Utterance, stage: str, reason: str, kind: Literal["rejected", "failed"] = "rejected"
+        self,
+        item: Utterance,
+        stage: str,
+        reason: str,
+        kind: Literal["rejected", "failed"] = "rejected",
+        details: Mapping[str, Json] | None = None,
     ) -> None:
         """Note why an item is not in the corpus. `corpus.json` counts reasons by what stands before the colon."""
         row = {
             "id": item.id,
             "group": item.group,
             "lang": item.lang,
-            "text": item.text,
+            "text": item.text or item.fields.get("source_text", ""),
             "stage": stage,
             "reason": reason,
             "kind": kind,
+            "details": dict(details) if details else None,
         }
         what = reason.partition(":")[0].strip()
         self._take(self._spool.refuse((item.id, item.group, item.lang, stage, kind, what, _line(item, row))))

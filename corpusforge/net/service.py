@@ -92,6 +92,8 @@ class Service:
             try:
                 async with asyncio.timeout(self.policy.timeout):
                     answer = await send()
+            except BuildStopped:
+                raise
             except Exception as error:
                 fault = self._fault_of(error)
                 throttled = fault.throttled or fault.passing

@@ -1,0 +1,162 @@
+"""Answers that were paid for: kept the moment they arrive, so that no kill, no new check and no rebuild pays again.
+
+Results of stages are found by what the stage makes; an answer here is found by the request itself. A stage that asks a
+model twice about one item (to mend its answer) finds the first answer here when it starts anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpusforge.errors import WorkspaceError
+from corpusforge.items import Json
+
+FILE = "answers.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+    key BLOB PRIMARY KEY, corpus TEXT NOT NULL, kind TEXT NOT NULL, made REAL NOT NULL, answer TEXT NOT NULL,
+    requests INTEGER NOT NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, usd REAL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS answers_kind ON answers (kind, tokens_in, tokens_out);
+CREATE INDEX IF NOT EXISTS answers_corpus ON answers (corpus, requests, tokens_in, tokens_out, usd);
+CREATE TABLE IF NOT EXISTS batches (
+    name TEXT PRIMARY KEY, service TEXT NOT NULL, id TEXT, made REAL NOT NULL, keys TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS wasted (corpus TEXT PRIMARY KEY, requests INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What answers cost.
+
+    Attributes:
+        requests: Tries that were sent, failed ones included.
+        tokens_in, tokens_out: Tokens, as the service counts them.
+        usd: US dollars; 0 where no price was given.
+    """
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """In and out."""
+        return self.tokens_in + self.tokens_out
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.requests + other.requests,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.usd + other.usd,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PendingBatch:
+    """A batch of requests at a service, or on its way there.
+
+    Attributes:
+        name: Made from the requests in it.
+        id: What the service calls it; None if it is not known whether it got there.
+        made: Seconds since the epoch.
+        keys: The requests, as hex.
+    """
+
+    name: str
+    id: str | None
+    made: float
+    keys: tuple[str, ...]
+
+
+class Answers:
+    """The answers of a workspace, in one SQLite file. Every `put` is on its way to the disk when it returns.
+
+    Args:
+        folder: The workspace's own folder.
+        reading: Never create or write the file; an absent one is empty.
+    """
+
+    def __init__(self, folder: Path, reading: bool = False) -> None:
+        path = folder / FILE
+        try:
+            if reading and not path.is_file():
+                self._db = sqlite3.connect(":memory:", isolation_level=None)
+            else:
+                self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+                self._db.execute("PRAGMA journal_mode=WAL")
+                # A process that is killed loses nothing; a machine that loses power may lose the last answers.
+                self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            mend = "delete it to go on: what it held is asked and paid for again"
+            raise WorkspaceError(f"{path}: {error}; if the file is damaged, {mend}") from error
+
+    def get(self, key: bytes) -> Json | None:
+        """The answer to a request, None if it was never answered."""
+        row = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def put(self, key: bytes, corpus: str, kind: str, answer: Json, spent: Spent) -> None:
+        """Keep an answer. `kind` groups answers that cost about the same, for estimates.
+
+        Raises:
+            WorkspaceError: It cannot be written.
+        """
+        text = json.dumps(answer, ensure_ascii=False)
+        row = (key, corpus, kind, time.time(), text, spent.requests, spent.tokens_in, spent.tokens_out, spent.usd)
+        self._write("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def waste(self, corpus: str, requests: int) -> None:
+        """Count requests that brought no answer."""
+        add = "ON CONFLICT (corpus) DO UPDATE SET requests = requests + excluded.requests"
+        self._write(f"INSERT INTO wasted VALUES (?, ?) {add}", (corpus, requests))
+
+    def spent(self, corpus: str) -> Spent:
+        """What a corpus has cost so far, over all its builds."""
+        total = "SELECT total(requests), total(tokens_in), total(tokens_out), total(usd) FROM answers WHERE corpus = ?"
+        requests, tokens_in, tokens_out, usd = self._db.execute(total, (corpus,)).fetchone()
+        wasted = self._db.execute("SELECT total(requests) FROM wasted WHERE corpus = ?", (corpus,)).fetchone()[0]
+        return Spent(int(requests + wasted), int(tokens_in), int(tokens_out), usd)
+
+    def mean_tokens(self, kind: str) -> tuple[int, float, float]:
+        """How many answers of a kind there are, and their mean tokens in and out."""
+        query = "SELECT count(*), avg(tokens_in), avg(tokens_out) FROM answers WHERE kind = ?"
+        count, tokens_in, tokens_out = self._db.execute(query, (kind,)).fetchone()
+        return count, tokens_in or 0.0, tokens_out or 0.0
+
+    # Batches
+
+    def batches(self, service: str) -> list[PendingBatch]:
+        """Batches of a service that have not been taken in yet, the oldest first."""
+        query = "SELECT name, id, made, keys FROM batches WHERE service = ? ORDER BY made, name"
+        rows = self._db.execute(query, (service,))
+        return [PendingBatch(name, id, made, tuple(json.loads(keys))) for name, id, made, keys in rows]
+
+    def put_batch(self, service: str, name: str, keys: Iterable[str], id: str | None = None) -> None:
+        """Remember a batch: once before it is made (without an id), once after."""
+        row = (name, service, id, time.time(), json.dumps(list(keys)))
+        self._write("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)", row)
+
+    def drop_batch(self, name: str) -> None:
+        """Forget a batch whose answers are kept."""
+        self._write("DELETE FROM batches WHERE name = ?", (name,))
+
+    def _write(self, statement: str, values: tuple[Json, ...] | Mapping[str, Json]) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise WorkspaceError(f"{FILE}: {error}: an answer that was paid for cannot be kept") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()

@@ -1,0 +1,281 @@
+"""The client of a large language model behind any OpenAI-compatible endpoint: one request, one answer.
+
+Chat completions (https://platform.openai.com/docs/api-reference/chat) or the Responses API
+(https://platform.openai.com/docs/api-reference/responses), by the `openai` package with its own retries switched off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from corpusforge.items import Json
+from corpusforge.net.faults import Fault, Refused, fault_of
+from corpusforge.net.policy import Policy
+from corpusforge.net.secrets import endpoint, keep_secret, secret
+from corpusforge.net.service import Service
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+OFFICIAL = "https://api.openai.com/v1"
+URL_VARIABLE = "OPENAI_BASE_URL"
+Api = Literal["chat", "responses"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a model; all of it is in its key.
+
+    Attributes:
+        messages: Roles and contents.
+        schema: JSON Schema of the answer; None for plain text.
+        name: Short name of the schema.
+    """
+
+    messages: tuple[tuple[str, str], ...]
+    schema: str | None = None
+    name: str = "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model answered.
+
+    Attributes:
+        text: Its words; empty where it refused.
+        finish_reason: `stop`, `length`, `content_filter`, … as the service says; None if it did not.
+        refusal: Its words of refusal, where the service has a field for them.
+        model: As the service names it.
+        tokens_in, tokens_out, cached: Tokens as the service counts them; `cached` are among `tokens_in`.
+        requests: Tries that it took.
+    """
+
+    text: str
+    finish_reason: str | None
+    refusal: str | None
+    model: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cached: int = 0
+    requests: int = 1
+
+    def plain(self) -> dict[str, Json]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def base_url(configured: str | None) -> str:
+    """The endpoint: the recipe's, else `OPENAI_BASE_URL`, else OpenAI's own."""
+    return (configured or os.environ.get(URL_VARIABLE, "").strip() or OFFICIAL).rstrip("/")
+
+
+class Llm:
+    """A model at an endpoint.
+
+    Args:
+        url: Base URL, such as `http://127.0.0.1:8000/v1`; a user and password in it are kept secret.
+        model: As the endpoint names it.
+        api: Chat completions or the Responses API.
+        structured: `json` demands structured output, `text` none; `auto` demands it until the endpoint says that it
+            has no such thing.
+        sampling: Fields of the request besides model, messages and format, as the endpoint names them.
+        key_variable: Environment variable with the API key.
+        policy: See `net`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        api: Api = "chat",
+        structured: Literal["auto", "json", "text"] = "auto",
+        sampling: Mapping[str, Json] | None = None,
+        key_variable: str = "OPENAI_API_KEY",
+        policy: Policy | None = None,
+    ) -> None:
+        self.url, self.model, self.api = url, model, api
+        self.endpoint = endpoint(url)
+        self.structured = structured
+        self.sampling = dict(sampling or {})
+        self.service = Service(f"the model at {self.endpoint}", policy or Policy())
+        self._key_variable = key_variable
+        self._plain = structured == "text"
+        self._client: AsyncOpenAI | None = None
+        if urlsplit(url).password:
+            keep_secret(str(urlsplit(url).password))
+
+    def key(self, request: Request) -> bytes:
+        """What an answer is found by: endpoint, model and everything that is sent."""
+        sent = {
+            "api": self.api,
+            "endpoint": self.endpoint,
+            "structured": self.structured,
+            "body": self.body(request, True),
+        }
+        text = json.dumps(sent, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("ascii")).digest()
+
+    def body(self, request: Request, structured: bool | None = None) -> dict[str, Json]:
+        """The JSON that is sent; `structured` None leaves the format to what the endpoint is known to have."""
+        messages = [{"role": role, "content": content} for role, content in request.messages]
+        schema = request.schema if (not self._plain if structured is None else structured) else None
+        form: dict[str, Json] = {}
+        format_: dict[str, Json]
+        if schema is not None:
+            form = {"name": request.name, "schema": json.loads(schema), "strict": True}
+        if self.api == "responses":
+            format_ = {"text": {"format": {"type": "json_schema", **form}}} if form else {}
+            return {"model": self.model, "input": messages, **format_, **self.sampling}
+        format_ = {"response_format": {"type": "json_schema", "json_schema": form}} if form else {}
+        return {"model": self.model, "messages": messages, **format_, **self.sampling}
+
+    def missing(self) -> str | None:
+        """None if a request can be sent, else what is missing and how to mend it."""
+        if self.endpoint == OFFICIAL and not os.environ.get(self._key_variable, "").strip():
+            mend = f"export {self._key_variable}=…, or set {URL_VARIABLE} to your own endpoint"
+            return f"no API key for {self.endpoint}: {mend}"
+        return None
+
+    async def ask(
+        self, request: Request, *, tokens: float = 0, again: Callable[[], Awaitable[None]] | None = None
+    ) -> Answer:
+        """One answer, under the policy. `again` is awaited before every try after the first.
+
+        Raises:
+            ServiceError: This request failed for good.
+            ServiceDown: The service is down, or has refused the key.
+        """
+        tries = 0
+
+        async def send() -> Answer:
+            nonlocal tries
+            tries += 1
+            if tries > 1 and again is not None:
+                await again()
+            return await self._send(request)
+
+        answer = await self.service.call(send, tokens=tokens)
+        return answer if tries == 1 else replace_requests(answer, tries)
+
+    async def _send(self, request: Request) -> Answer:
+        body = self.body(request)
+        try:
+            return await self._post(body)
+        except Exception as error:
+            if self.structured != "auto" or self._plain or request.schema is None:
+                raise
+            fault = fault_of(error)
+            if fault.status not in {400, 415, 422, 501} or not _about_format(fault.words):
+                raise
+            self._plain = True  # from now on, for every request of this build
+        return await self._post(self.body(request))
+
+    async def _post(self, body: dict[str, Json]) -> Answer:
+        client = self.client()
+        path = "/responses" if self.api == "responses" else "/chat/completions"
+        # The client's own method for its own body: its typed methods copy and check every field once more.
+        found: Any = await client.post(path, body=body, cast_to=object)
+        return self.answer(found)
+
+    def answer(self, found: Any) -> Answer:
+        """An answer's JSON as an `Answer`.
+
+        Raises:
+            Refused: It is not one; worth another try.
+        """
+        if not isinstance(found, Mapping):
+            raise Refused(Fault(f"an answer that is no JSON object: {str(found)[:80]!r}", passing=True))
+        if found.get("error"):
+            raise Refused(Fault(f"an error instead of an answer: {json.dumps(found['error'])[:200]}", passing=True))
+        try:
+            return self._of_responses(found) if self.api == "responses" else self._of_chat(found)
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            words = f"an answer without {type(error).__name__} {error}: {json.dumps(found)[:120]}"
+            raise Refused(Fault(words, passing=True)) from error
+
+    def _of_chat(self, found: Mapping[str, Any]) -> Answer:
+        choice = found["choices"][0]
+        message = choice["message"]
+        usage = found.get("usage") or {}
+        return Answer(
+            text=_text(message.get("content")),
+            finish_reason=choice.get("finish_reason"),
+            refusal=message.get("refusal"),
+            model=str(found.get("model") or self.model),
+            tokens_in=int(usage.get("prompt_tokens") or 0),
+            tokens_out=int(usage.get("completion_tokens") or 0),
+            cached=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
+        )
+
+    def _of_responses(self, found: Mapping[str, Any]) -> Answer:
+        parts = [part for entry in found["output"] if entry.get("type") == "message" for part in entry["content"]]
+        usage = found.get("usage") or {}
+        incomplete = (found.get("incomplete_details") or {}).get("reason")
+        reasons = {"max_output_tokens": "length"}
+        refusals = [str(part.get("refusal")) for part in parts if part.get("type") == "refusal"]
+        finished = "stop" if found.get("status", "completed") == "completed" else found.get("status")
+        return Answer(
+            text="".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text"),
+            finish_reason=reasons.get(incomplete, incomplete) if incomplete else finished,
+            refusal=" ".join(refusals) or None,
+            model=str(found.get("model") or self.model),
+            tokens_in=int(usage.get("input_tokens") or 0),
+            tokens_out=int(usage.get("output_tokens") or 0),
+            cached=int((usage.get("input_tokens_details") or {}).get("cached_tokens") or 0),
+        )
+
+    def client(self) -> AsyncOpenAI:
+        """The client, made when it is first used."""
+        if self._client is None:
+            import httpx
+            import openai
+
+            policy = self.service.policy
+            limits = httpx.Limits(max_connections=policy.concurrency, max_keepalive_connections=policy.concurrency)
+            options: dict[str, Any] = {
+                "timeout": httpx.Timeout(policy.timeout, connect=policy.connect_timeout),
+                "limits": limits,
+            }
+            try:
+                transport: Any = openai.DefaultAioHttpClient(**options)  # half the work a request of httpx's own
+            except RuntimeError:  # without the package that joins the two
+                transport = openai.DefaultAsyncHttpxClient(**options)
+            self._client = openai.AsyncOpenAI(
+                base_url=self.url,
+                api_key=secret(self._key_variable) or "none",
+                max_retries=0,
+                http_client=transport,
+            )
+        return self._client
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        self.service.close()
+
+
+def replace_requests(answer: Answer, requests: int) -> Answer:
+    """The answer with another number of tries."""
+    return Answer(**{**answer.plain(), "requests": requests})
+
+
+def _text(content: str | Sequence[Mapping[str, str]] | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(part.get("text", "") for part in content)
+
+
+def _about_format(words: str) -> bool:
+    return (
+        re.search(r"response_format|json_schema|json schema|structured|text\.format|grammar", words, re.I) is not None
+    )
