@@ -121,6 +121,9 @@ def read_pool(path: Path, languages: Collection[str], split: str = "dev") -> Poo
 
 
 def _read_folder(path: Path, languages: Sequence[str], split: str) -> dict[str, list[str]]:
+    inner = path / "flores200_dataset"  # as the official tarball unpacks
+    if not (path / split).is_dir() and (inner / split).is_dir():
+        path = inner
     here = [file.name.removesuffix(f".{split}") for file in path.glob(f"{split}/*.{split}")]
     _must_have(f"{path / split}", "no file", languages, here, f"of the form <language>.{split}")
     lines = {}

@@ -62,6 +62,11 @@ def test_a_folder_and_tables_of_every_format_give_the_same_pool(tmp_path: Path) 
     assert len({found.digest for found in pools}) == 1
 
 
+def test_the_folder_that_the_official_tarball_unpacks_to_may_be_one_below(tmp_path: Path) -> None:
+    folder(tmp_path / "flores200_dataset")
+    assert read_pool(tmp_path, ["bod_Tibt"]) == pool("bod_Tibt")
+
+
 def test_real_flores_is_read_whole(shared_data: Path) -> None:
     found = read_pool(shared_data / "flores200", ["zho_Hans", "bod_Tibt", "mya_Mymr"])
     assert {lang: len(lines) for lang, lines in found.lines.items()} == dict.fromkeys(found.lines, 997)
@@ -175,6 +180,8 @@ def test_a_sentence_is_never_near_itself_however_it_is_written() -> None:
 
 def test_equally_near_sentences_come_in_their_order() -> None:
     assert Nearest(["一二", "三四", "三四五", "三四"]).of("六", 3) == [0, 1, 2]
+    many = ["书a", "书b", "鱼", "人", "山"] * 40
+    assert Nearest(many).of("书", 80) == [at for at, text in enumerate(many) if "书" in text]
     assert Nearest(["鱼", "书a", "书b", "人", "山", "水"]).of("书", 2) == [1, 2]
 
 
