@@ -1,7 +1,7 @@
 """Google Translate's voices through gTTS: good speech in some sixty languages, from a service that promises nothing.
 
-It is nobody's to ask for much: requests are throttled unless a recipe says otherwise, and Google's terms of service apply
-to what it answers. Tibetan is not among its languages.
+It is nobody's to ask for much: requests are throttled unless a recipe says otherwise, and Google's terms of service
+apply to what it answers. Tibetan is not among its languages.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class GttsConfig(EngineConfig):
     """Settings of the engine `gtts`.
 
     Attributes:
-        tld: Domain of Google Translate: `com` is translate.google.com. Some give a language another accent (`co.uk`), some
-            can be reached where others cannot (`com.hk`).
+        tld: Domain of Google Translate: `com` is translate.google.com. Some give a language another accent (`co.uk`),
+            some can be reached where others cannot (`com.hk`).
         slow: Google's slow reading.
         languages: FLORES codes with what gTTS calls the language, besides those that are known: `{zho_Hant: yue}`.
         network: Limits, time-outs and tries; what is left out is as gentle as by default: 2 requests at once and 60 a
@@ -194,7 +194,7 @@ class GttsEngine(RemoteEngine):
         return {**LANGUAGES, **self._settings.languages}
 
     def _voice(self, lang: str, voice: str | None) -> tuple[str, str]:
-        """gTTS's name of the language, and the domain."""
+        """The language as gTTS calls it, and the domain."""
         known = self._known()
         if voice is None:
             if lang not in known:

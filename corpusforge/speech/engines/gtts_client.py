@@ -1,9 +1,10 @@
 """One part of a sentence from Google Translate: gTTS writes the request, this sends it and judges the answer.
 
-gTTS's own `.stream()` sends with `verify=False`, so that any machine on the way can answer in Google's name; it does not
-look at NO_PROXY; and its time limit starts again with every byte, so that an answer that drips never ends. None of this can
-be set. So the request is prepared by an unmodified `gtts.gTTS` (address, headers, body: what Google changes from time to
-time, and gTTS follows), and httpx sends it: awaited, so that a try ends when its time is up, and as the environment says:
+gTTS's own `.stream()` sends with `verify=False`, so that any machine on the way can answer in Google's name; it does
+not look at NO_PROXY; and its time limit starts again with every byte, so that an answer that drips never ends. None of
+this can be set. So the request is prepared by an unmodified `gtts.gTTS` (address, headers, body: what Google changes
+from time to time, and gTTS follows), and httpx sends it: awaited, so that a try ends when its time is up, and as the
+environment says:
 
 - `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` for proxies;
 - `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` or `SSL_CERT_DIR`, the first that is set, for certificates;
@@ -97,9 +98,9 @@ class Client:
 
 
 def audio_of(answer: str, rpc: str) -> bytes:
-    """The audio in an answer of Google's `batchexecute`.
+    r"""The audio in an answer of Google's `batchexecute`.
 
-    The answer is a guard against scripts, then JSON: `[["wrb.fr", rpc, "[\\"<base64>\\"]", …], …]`, with null for the
+    The answer is a guard against scripts, then JSON: `[["wrb.fr", rpc, "[\"<base64>\"]", …], …]`, with null for the
     string where there is no audio. Lines that hold only a length may stand between.
 
     Raises:
