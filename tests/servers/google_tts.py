@@ -239,7 +239,7 @@ def make_certificates(authority: Path, chain: Path) -> Path:
     now = datetime.datetime.now(datetime.UTC)
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
     issuer = x509.SubjectKeyIdentifier.from_public_key(keys[0].public_key())
-    hosts = [x509.DNSName(f"translate.google.{tld}") for tld in ("com", "com.hk", "co.uk", "cn")]
+    hosts = [x509.DNSName(f"translate.google.{tld}") for tld in ("com", "com.hk", "co.uk", "test")]
     made = []
     for place, key in enumerate(keys):
         signs = place == 0
