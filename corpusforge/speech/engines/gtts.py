@@ -136,8 +136,8 @@ class GttsEngine(RemoteEngine):
 
     @property
     def concurrency(self) -> int:
-        """Sentences at once: their parts follow each other, so it is as many as requests."""
-        return self._settings.network.concurrency
+        """More sentences than requests: one that is put off must not keep others from being asked for."""
+        return 4 * self._settings.network.concurrency
 
     async def speak(self, text: str, lang: str, voice: str | None, prosody: Prosody, seed: int) -> Speech:
         """Speak one sentence: its parts one after the other, each asked for again by itself if it fails.
