@@ -92,6 +92,13 @@ def test_a_word_longer_than_a_part_is_cut_between_letters() -> None:
     assert all(len(part) <= LIMIT for part in parts)
 
 
+@pytest.mark.parametrize("letter", ["क्ष", "ក្ក", "เก็", "กำ", "ක්\u200dෂ", "👩\u200d👩a", "🇨🇳a", "e\u0301"])
+def test_one_written_letter_stays_whole(letter: str) -> None:
+    for count in (61, 67, 71, 73):  # so that even parts would not happen to end with a letter
+        for part in split(letter * count):
+            assert part == letter * (len(part) // len(letter))
+
+
 def test_marks_alone_are_nothing_to_say() -> None:
     assert split("……！？ ။ ། --- ") == []
     assert split("") == []
