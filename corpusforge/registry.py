@@ -22,6 +22,7 @@ SHIPPED: dict[Kind, dict[str, str]] = {
     },
     "engines": {
         "espeak": "corpusforge.speech.engines.espeak:EspeakEngine",
+        "gtts": "corpusforge.speech.engines.gtts:GttsEngine",
     },
     "sources": {
         "flores200": "corpusforge.sources.flores200:Flores200",

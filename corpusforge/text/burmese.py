@@ -26,6 +26,7 @@ from corpusforge.text.burmese_words import verbalize
 __all__ = [
     "MILLION",
     "ONES",
+    "breaks",
     "cardinal",
     "fraction",
     "normalize",
@@ -128,4 +129,16 @@ def syllables(text: str) -> list[str]:
     found: list[str] = []
     for run in _RUN.findall(text):
         found += [piece for piece in _BREAK.split(_STACKED.sub(f"\\1{_ASAT}", run)) if piece]
+    return found
+
+
+def breaks(text: str) -> list[int]:
+    """Indices in `text` at which a written syllable begins: where a line may be broken.
+
+    As `syllables`, but letters that are stacked stay together: သတ္တ is two syllables, and cannot be parted in writing.
+    """
+    found: list[int] = []
+    for run in _RUN.finditer(text):
+        starts = (run.start() + match.start() for match in _BREAK.finditer(run[0]))
+        found += [start for start in starts if start == 0 or text[start - 1] != _VIRAMA]
     return found
