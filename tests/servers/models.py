@@ -106,9 +106,7 @@ class Model:
                       "prompt_tokens_details": {"cached_tokens": sent // 2}},
         }  # fmt: skip
 
-    async def handle(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], Any]:
+    async def handle(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, str], Any]:
         if path == "/counts":
             return 200, {}, {"counts": self.counts, "seen": len(self.seen), "most": max(self.seen.values(), default=0),
                              "lines": sum(self.lines.values()), "most_lines": max(self.lines.values(), default=0),
