@@ -234,7 +234,7 @@ RATES = {
     "chatter": 0.0005,
     "brackets": 0.012,
 }
-"""Greatest share of the 2,009 real pairs that each check may complain of, in any of the twelve directions; as measured."""
+"""Greatest share of the 2,009 real pairs that each check may complain of, in any of the twelve directions: measured."""
 ANY = {
     ("zho_Hans", "bod_Tibt"): 0.012,
     ("zho_Hans", "mya_Mymr"): 0.013,
