@@ -140,7 +140,7 @@ def _latin(text: str, lang: str) -> str | None:
     words = [word.lower() for word in _LATIN_WORD.findall(text)]
     english = [word for word in words if word in _ENGLISH]
     if lang == "eng_Latn":
-        if len(words) >= _LONG and len(english) < 0.08 * len(words) and not _ENGLISH_ONLY.intersection(english):
+        if len(words) >= _LONG and len(english) < 0.07 * len(words) and not _ENGLISH_ONLY.intersection(english):
             return f"no English ({len(words)} words, and hardly one is a word like 'the', 'of' or 'and')"
     elif set(english) & _ENGLISH_ONLY and len(set(english)) >= 3 and len(english) >= 0.2 * len(words):
         return f"English (it has {_some(english)})"

@@ -12,6 +12,7 @@ sentence that a model can be shown to mend it, and that stands as the reason whe
     language        another language in the same script (`text.identify` says which are told apart)
     zawgyi          Burmese in the Zawgyi encoding
     copied          the source, or long runs of it, untranslated
+    repeated        the same words over and over, as a model that has lost its way writes them
     length_ratio    too short or too long, in syllables
     numbers         numbers lost, changed or added (`text.numerals`)
     names           addresses, model numbers and misspelt Latin names (`translate.names`)
@@ -75,6 +76,7 @@ class Checks(BaseModel):
         copied: Greatest share of the answer's letters in runs that the source has, too. Between languages that share a
             script, 0.9 is the least bound, and short sentences pass.
         length_ratio: A band, or `measured`: the band of the pair of languages.
+        repeated: Whether the same few words five times in a row are looked for.
         numbers: Whether numbers must be kept.
         names: Whether addresses, model numbers and the spelling of Latin names must be kept.
         chatter: Whether refusals, introductions, notes and mark-up are looked for.
@@ -88,6 +90,7 @@ class Checks(BaseModel):
     language: bool = True
     copied: float | None = Field(0.5, ge=0, le=1)
     length_ratio: Band | Literal["measured"] | None = "measured"
+    repeated: bool = True
     numbers: bool = True
     names: bool = True
     chatter: bool = True
@@ -153,6 +156,7 @@ _SIBLINGS = (
 """Languages in which a whole sentence may be the same."""
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’ʼ-][^\W\d_]+)*")
 _ADDRESS = re.compile(r"\S+://\S+|\S+@\S+|www\.\S+")
+_REPEATED = re.compile(r"(?=[^\W\d_])(.{2,40}?)\1{4,}")
 _SHOWN = 4
 
 
@@ -311,6 +315,12 @@ def _weight(text: str) -> int:
     return sum(number * _WEIGHTS.get(script, 1) for script, number in scripts.letters(text).items())
 
 
+def _repeated(pair: _Pair) -> Iterator[str]:
+    if pair.checks.repeated and not _REPEATED.search(pair.source) and (match := _REPEATED.search(pair.answer)):
+        times = len(match[0]) // len(match[1])
+        yield f'The answer repeats "{match[1].strip()[:40]}" {times} times in a row.'
+
+
 def _length(pair: _Pair) -> Iterator[str]:
     band = pair.checks.length_ratio
     if band is None:
@@ -380,6 +390,7 @@ _CHECKS: dict[str, Callable[[_Pair], Iterator[str]]] = {
     "language": _language,
     "zawgyi": _zawgyi,
     "copied": _copied,
+    "repeated": _repeated,
     "length_ratio": _length,
     "numbers": _numbers,
     "names": _names,

@@ -29,7 +29,7 @@ pytest.importorskip("myanmartools", reason="the extra translate is not installed
         ("cafe\u0301", "café"),
         ("བོད་་ཡིག", "བོད་ཡིག"),
         ("\u0f40\u0f74\u0f71", unicodedata.normalize("NFC", "\u0f40\u0f71\u0f74")),
-        ("က\u102f\u102d", "က\u102d\u102f"),
+        ("မြန်မာနိုင်ငံမှာ ကျောင်းသားက\u102f\u102d", "မြန်မာနိုင်ငံမှာ ကျောင်းသားက\u102d\u102f"),
         # quotation marks that are not around all of it
         ("“好”和“坏”", "“好”和“坏”"),
         ('"A" and "B"', '"A" and "B"'),

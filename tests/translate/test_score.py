@@ -20,7 +20,7 @@ def test_chrf_is_sacrebleus_own() -> None:
     metrics = pytest.importorskip("sacrebleu.metrics", reason="the extra translate is not installed")
     hypothesis, reference = "The cat sat on a mat.", "The cat is sitting on the mat."
     assert chrf(hypothesis, reference) == metrics.CHRF().sentence_score(hypothesis, [reference]).score
-    assert 40 < chrf(hypothesis, reference) < 70
+    assert 20 < chrf(hypothesis, reference) < 70
 
 
 def test_without_sacrebleu_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
