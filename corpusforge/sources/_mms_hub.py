@@ -162,23 +162,24 @@ class _Download:
         )
 
     def _folder(self, at: str, sizes: dict[str, int], problems: Problems) -> Iterator[Row]:
-        """Mms's own layout: one file after the other, as a stream."""
+        """The layout of mms's own repository: one file after the other, as a stream."""
         from huggingface_hub import HfFileSystem
 
         files = HfFileSystem(token=self._token or False, skip_instance_cache=True)
         done, total = 0, sum(sizes.values()) or None
         for name, size in sizes.items():
             source = name.rpartition("/")[2].removesuffix(".tsv")
-            reader = Reader(self._copy.language, lambda line, name=name: f"{name}:{line}", problems.add)  # type: ignore[misc]
+            at_line = f"{name}:{{}}".format
+            reader = Reader(self._copy.language, at_line, problems.add)
             with files.open(f"datasets/{at}/{name}", "rb") as stream:
                 lines = (
                     line.decode("utf-8", errors="surrogateescape")
                     for line in self._told(io.BufferedReader(stream, _STEP), done, total)
                 )
-                for line, cells in _records(lines, lambda line, name=name: f"{name}:{line}", problems):  # type: ignore[misc]
+                for line, cells in _records(lines, at_line, problems):
                     row = reader.read(
                         {
-                            "label": _SIGNS.get(cells[0].strip(), cells[0]) if cells else None,
+                            "label": _SIGNS.get(cells[0].strip(), f"sign {cells[0]}"),
                             "text": cells[1] if len(cells) > 1 else None,
                             "original_dataset": source,
                             "language": self._copy.language,

@@ -57,11 +57,10 @@ class Row(NamedTuple):
     source: str
     text: str
 
-    @property
-    def content(self) -> str:
-        """A name made of what the row says, for rows that have no id."""
-        said = f"{self.source}\0{self.label}\0{self.text}".encode()
-        return hashlib.sha256(said).hexdigest()[:16]
+
+def content_name(source: str, label: int, text: str) -> str:
+    """A name made of what a row says, for rows that have no id."""
+    return hashlib.sha256(f"{source}\0{label}\0{text}".encode()).hexdigest()[:16]
 
 
 class Reader:

@@ -16,14 +16,14 @@ from typing import Any, TypeAlias
 
 from corpusforge.errors import SourceError, nearest
 from corpusforge.sources._files import Problems
-from corpusforge.sources._mms_rows import Row
+from corpusforge.sources._mms_rows import Row, content_name
 
 log = logging.getLogger(__name__)
 
 _VERSION = 1  # of the rules in this module: another one makes selections that are kept on disk anew
 _PORTION = 2048  # rows that are written at once
 
-Queue: TypeAlias = Iterator[tuple[bytes, int]]
+Queue: TypeAlias = Iterator[tuple[int, int]]
 """Rows of one label and source, best first: rank and row number."""
 
 
@@ -53,9 +53,10 @@ class Rule:
         """How many rows of a source may be taken; None for any number."""
         return self.limits.get(source, self.limits.get("*"))
 
-    def rank(self, identity: str) -> bytes:
-        """Where a row stands among its like. It depends on nothing but the row, so that order never matters."""
-        return hashlib.sha256(f"{self.seed}:{identity}".encode()).digest()[:16]
+
+def _number(text: str) -> int:
+    """64 bits of a SHA-256, as SQLite holds them: among all of mms, two alike are a chance of one in a million."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], signed=True)
 
 
 def folded(text: str) -> str:
@@ -92,10 +93,10 @@ class Selection:
 
     def outline(self) -> Iterator[tuple[str, int]]:
         """Group and label of every row."""
-        yield from self._query("SELECT name, label FROM chosen ORDER BY place")
+        yield from self._query("SELECT name, label FROM chosen ORDER BY rowid")
 
     def rows(self) -> Iterator[Chosen]:
-        for cells in self._query("SELECT name, label, source, text FROM chosen ORDER BY place"):
+        for cells in self._query("SELECT name, label, source, text FROM chosen ORDER BY rowid"):
             yield Chosen(*cells)
 
     def _query(self, sql: str) -> Iterator[Any]:
@@ -129,7 +130,8 @@ def select(rows: Iterable[tuple[int, Row]], rule: Rule, what: Words, into: Path 
     try:
         return _Sieve(rule, what).select(rows, into)
     except sqlite3.OperationalError as error:  # a full disk, most of all
-        raise SourceError(f"{what.table}: cannot sort its rows on disk ({error}); see TMPDIR for where") from error
+        where = into.parent if into is not None else "the folder for temporary files (TMPDIR)"
+        raise SourceError(f"{what.table}: its rows cannot be sorted: {error}; see whether {where} has room") from error
 
 
 class _Sieve:
@@ -139,14 +141,14 @@ class _Sieve:
         self._rule = rule
         self._what = what
         self._out: Counter[str] = Counter()  # rows that are left out, by reason
-        self._sources: dict[str, int] = {}
-        self._seen: set[str] = set()
+        self._sources: dict[str, int] = {}  # every one that the language has, with its number
+        self._barred: set[int] = set()
         # Private, and on disk once it outgrows SQLite's cache: a language may have millions of rows.
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         for setting in ("journal_mode = OFF", "synchronous = OFF"):
             self._database.execute(f"PRAGMA {setting}")
         self._database.execute(
-            "CREATE TABLE line (content BLOB, rank BLOB, label INTEGER, source INTEGER, place INTEGER, "
+            "CREATE TABLE line (content INTEGER, rank INTEGER, label INTEGER, source INTEGER, place INTEGER, "
             "given INTEGER, name TEXT, text TEXT)"
         )
 
@@ -155,11 +157,11 @@ class _Sieve:
         run("BEGIN")
         self._fill(rows)
         self._refuse_repeated_ids()
-        unknown = sorted(self._rule.limits.keys() - self._seen - {"*"})
-        if unknown and self._seen:
+        unknown = sorted(self._rule.limits.keys() - self._sources.keys() - {"*"})
+        if unknown and self._sources:
             raise SourceError(
                 f"{self._what.table}: no row in {self._what.language} is of '{unknown[0]}' (source.sources): "
-                f"{nearest(unknown[0], self._seen)}"
+                f"{nearest(unknown[0], self._sources)}"
             )
         if self._rule.deduplicate:
             # With one min() in a query, SQLite takes the other columns from the row that has it.
@@ -179,34 +181,27 @@ class _Sieve:
         return Selection.open(into)
 
     def _fill(self, rows: Iterable[tuple[int, Row]]) -> None:
-        rule, sources, shortest = self._rule, self._sources, self._rule.min_length
+        rule, seed, shortest = self._rule, f"{self._rule.seed}:", self._rule.min_length
         longest = rule.max_length if rule.max_length is not None else float("inf")
         portion: list[tuple[object, ...]] = []
         insert = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        for place, row in rows:
-            self._seen.add(row.source)
-            plain = folded(row.text)
+        for place, (id, label, origin, text) in rows:
+            source = self._sources.get(origin)
+            if source is None:
+                source = self._sources[origin] = len(self._sources)
+                if rule.limit(origin) == 0:
+                    self._barred.add(source)
+            plain = folded(text)
             if not shortest <= len(plain) <= longest:
                 self._out["shorter than min_length" if len(plain) < shortest else "longer than max_length"] += 1
                 continue
-            if rule.limit(row.source) == 0:
+            if source in self._barred:
                 self._out["of sources that are left out"] += 1
                 continue
-            identity = row.id or row.content
-            content = hashlib.sha256(plain.encode()).digest()[:16]
-            source = sources.setdefault(row.source, len(sources))
-            portion.append(
-                (
-                    content,
-                    rule.rank(identity),
-                    row.label,
-                    source,
-                    place,
-                    row.id is not None,
-                    f"mms-{identity}",
-                    row.text,
-                )
-            )
+            # A row's rank depends on nothing but the row, so that the order of the table never matters.
+            identity = content_name(origin, label, text) if id is None else id
+            name = f"mms-{identity}"
+            portion.append((_number(plain), _number(seed + identity), label, source, place, id is not None, name, text))
             if len(portion) == _PORTION:
                 self._database.executemany(insert, portion)
                 portion.clear()
@@ -234,7 +229,7 @@ class _Sieve:
         strata = self._database.execute("SELECT DISTINCT label, source FROM kept").fetchall()
         names = {number: name for name, number in self._sources.items()}
         queues = {(label, names[source]): self._queue(label, source) for label, source in strata}
-        self._database.execute("CREATE TABLE pick (line INTEGER, rank BLOB)")
+        self._database.execute("CREATE TABLE pick (line INTEGER, rank INTEGER)")
         chosen = take_turns(queues, wanted, self._rule)
         self._database.executemany("INSERT INTO pick VALUES (?, ?)", ((line, rank) for rank, line in chosen))
 
@@ -263,14 +258,17 @@ class _Sieve:
         self._database.execute("CREATE TABLE named (number INTEGER PRIMARY KEY, source TEXT)")
         names = ((number, source) for source, number in self._sources.items())
         self._database.executemany("INSERT INTO named VALUES (?, ?)", names)
-        # Equal rows without an id have one name; they are counted on, and it does not matter which is which.
         self._database.execute(
-            f"CREATE TABLE {schema}.chosen AS SELECT row_number() OVER (ORDER BY rank, copy) AS place, "
-            "CASE copy WHEN 1 THEN name ELSE name || '-' || copy END AS name, label, source, text FROM ("
-            "SELECT pick.rank AS rank, name, label, named.source AS source, text, "
-            "row_number() OVER (PARTITION BY name ORDER BY line.rowid) AS copy "
-            "FROM pick JOIN line ON line.rowid = pick.line JOIN named ON named.number = line.source)"
+            f"CREATE TABLE {schema}.chosen AS SELECT name, label, named.source AS source, text FROM pick "
+            "JOIN line ON line.rowid = pick.line JOIN named ON named.number = line.source ORDER BY pick.rank, name"
         )
+        if not self._rule.deduplicate:
+            # Equal rows without an id have one name: they are counted on, and it does not matter which is which.
+            self._database.execute(
+                f"UPDATE {schema}.chosen SET name = chosen.name || '-' || copies.copy FROM (SELECT rowid AS place, "
+                f"row_number() OVER (PARTITION BY name ORDER BY rowid) AS copy FROM {schema}.chosen) AS copies "
+                "WHERE copies.place = chosen.rowid AND copies.copy > 1"
+            )
 
     def _export(self, into: Path) -> None:
         made = into.with_name(f".{into.name}.{os.getpid()}.tmp")
@@ -288,10 +286,10 @@ class _Sieve:
 class _Stratum:
     source: str
     queue: Queue
-    head: tuple[bytes, int] | None
+    head: tuple[int, int] | None
 
 
-def take_turns(queues: Mapping[tuple[int, str], Queue], wanted: int, rule: Rule) -> Iterator[tuple[bytes, int]]:
+def take_turns(queues: Mapping[tuple[int, str], Queue], wanted: int, rule: Rule) -> Iterator[tuple[int, int]]:
     """The rows to take, in the order in which they come up.
 
     With `label` in `rule.balance` the labels take turns, and a label that has no row left leaves its turns to the
@@ -312,7 +310,7 @@ def take_turns(queues: Mapping[tuple[int, str], Queue], wanted: int, rule: Rule)
     while waiting and wanted > 0:
         pool = waiting.popleft()
         best: _Stratum | None = None
-        best_key: tuple[int, tuple[bytes, int]] | None = None
+        best_key: tuple[int, tuple[int, int]] | None = None
         for stratum in pools[pool]:
             limit = limits[stratum.source]
             if stratum.head is None or (limit is not None and taken[stratum.source] >= limit):
