@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -169,7 +170,7 @@ class _Download:
         done, total = 0, sum(sizes.values()) or None
         for name, size in sizes.items():
             source = name.rpartition("/")[2].removesuffix(".tsv")
-            at_line = f"{name}:{{}}".format
+            at_line = partial("{}:{}".format, name)
             reader = Reader(self._copy.language, at_line, problems.add)
             with files.open(f"datasets/{at}/{name}", "rb") as stream:
                 lines = (

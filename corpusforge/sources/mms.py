@@ -31,7 +31,7 @@ class MmsConfig(SourceConfig):
 
     Rows are chosen by the rank of a hash of the seed and of the row itself (its `_id`, or its content where it has
     none), so that their order in the table does not matter, and a row more or less changes at most one choice for each
-    label and source. They come in an order in which any first part is as balanced as the whole.
+    label and source. They come in the order of their ranks, which is a shuffled one.
 
     Attributes:
         path: JSONL, CSV, TSV or Parquet file with mms's columns `text`, `label` (0, 1, 2 or their names),
@@ -47,8 +47,8 @@ class MmsConfig(SourceConfig):
             within a label, or among all rows without `label`. [] chooses by rank alone.
         sources: The most rows of an original dataset, by its name: a number, or a share of the sample such as `30%`
             (rounded down). 0 leaves it out. `*` is for each one that is not named.
-        min_length, max_length: Characters of a text, with every run of blanks counted as one. Rows beyond are left
-            out; None is no limit.
+        min_length: Fewest characters of a text, with every run of blanks counted as one; shorter ones are left out.
+        max_length: Most characters of a text, counted likewise; None is no limit.
         seed: Another seed is another choice.
         deduplicate: Of rows with the same text (after Unicode NFC, every run of blanks one space) keep one. Where
             they have different labels, all of them are left out, since nobody knows which is right.

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -68,6 +68,16 @@ def complaint(path: Path, **settings: object) -> str:
     with pytest.raises(CorpusforgeError) as caught:
         mms(path, **settings).check()
     return str(caught.value)
+
+
+class _Frozen(NamedTuple):
+    group: str
+    label: str | None
+    source: str
+
+
+def set_of(items: list[Utterance]) -> set[_Frozen]:
+    return {_Frozen(item.group, item.label, item.source) for item in items}
 
 
 def labels(items: list[Utterance]) -> dict[str | None, int]:
@@ -234,7 +244,7 @@ def test_the_order_of_the_table_does_not_matter(tmp_path: Path, suffix: str) -> 
 COUNTS = st.dictionaries(st.tuples(st.integers(0, 2), st.sampled_from(["a", "b", "c"])), st.integers(1, 12), min_size=1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60)
 @given(
     counts=COUNTS, sample=st.integers(1, 60), balance=st.sampled_from([["label"], ["label", "source"], ["source"], []])
 )
@@ -253,7 +263,33 @@ def test_one_row_more_changes_one_choice_at_most(
     assert before <= chosen(jsonl(folder, rows), sample=sample + 5, balance=balance)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60)
+@given(
+    counts=COUNTS,
+    sample=st.integers(1, 60),
+    balance=st.sampled_from([["label"], ["label", "source"], ["source"], []]),
+    limit=st.integers(1, 10),
+)
+def test_nor_does_a_limit_let_it_spread(
+    tmp_path_factory: pytest.TempPathFactory,
+    counts: dict[tuple[int, str], int],
+    sample: int,
+    balance: list[str],
+    limit: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("mms")
+    rows = many(counts)
+    label, source = next(iter(counts))
+    asked = {"sample": sample, "balance": balance, "sources": {"*": limit}}
+    before = read(jsonl(folder, rows), **asked)
+    after = read(jsonl(folder, [row(9999, "新的", label, source), *rows]), **asked)
+    for one, two in ((before, after), (after, before)):
+        assert max(origins(one).values()) <= limit
+        gone = collections.Counter((item.label, item.source) for item in set_of(one) - set_of(two))
+        assert all(count == 1 for count in gone.values())
+
+
+@settings(deadline=None, max_examples=60)
 @given(counts=COUNTS, sample=st.integers(1, 60))
 def test_labels_are_as_equal_as_they_can_be(
     tmp_path_factory: pytest.TempPathFactory, counts: dict[tuple[int, str], int], sample: int
