@@ -78,6 +78,8 @@ class Copy:
         return path
 
     def _bring(self, path: Path, progress: Progress | None) -> None:
+        for left in path.parent.glob(f".{path.name}.*.tmp"):  # by a process that was killed; the lock is ours now
+            left.unlink(missing_ok=True)
         made = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         problems, count = Problems(show=3), 0
         try:

@@ -37,6 +37,7 @@ class HubReader:
         name: The repository.
         members: None: anybody may read. Otherwise the repository is gated: its files are for those tokens.
         known: Tokens of accounts that exist beside `members`; any other token is refused as none of the Hub's.
+        lost: Paths that the repository lists, and has not.
         status: Answer everything with it, as a server in trouble does.
         reason: The `X-Error-Message` that goes with `status`.
     """
@@ -46,12 +47,13 @@ class HubReader:
         files: dict[str, bytes],
         name: str = "Brand24/mms",
         members: set[str] | None = None,
-        known: set[str] = frozenset(),  # type: ignore[assignment]
+        known: frozenset[str] = frozenset(),
+        lost: frozenset[str] = frozenset(),
         status: int | None = None,
         reason: str = "",
     ) -> None:
         self.files, self.name, self.members, self.known = files, name, members, known
-        self.status, self.reason = status, reason
+        self.lost, self.status, self.reason = lost, status, reason
         self.requests: list[Request] = []
         self.sent = 0
         """Bytes of files that were sent."""
@@ -95,7 +97,7 @@ class HubReader:
         self.requests.append(Request(to.command, path, token, to.headers.get("Range")))
         if self.status is not None:
             return self._refuse(to, self.status, "", self.reason)
-        if token is not None and token not in (self.members or set()) | self.known and self.members is not None:
+        if self.members is not None and token is not None and token not in self.members | self.known:
             return self._refuse(to, 401, "", "Invalid credentials in Authorization header")
         api = re.fullmatch(rf"/api/datasets/{self.name}(?:/(revision|tree|paths-info)/([^/]+)(?:/(.*))?)?", path)
         file = re.fullmatch(rf"/datasets/{self.name}/resolve/([^/]+)/(.+)", path)
@@ -111,7 +113,7 @@ class HubReader:
             status = 401 if token is None else 403
             return self._refuse(to, status, "GatedRepo", f"Access to dataset {self.name} is restricted.")
         content = self.files.get(file[2])
-        if content is None:
+        if content is None or file[2] in self.lost:
             return self._refuse(to, 404, "EntryNotFound", "Entry not found")
         return self._send(to, content)
 

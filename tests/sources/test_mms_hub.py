@@ -154,6 +154,30 @@ def test_the_cache_knows_dataset_revision_and_language() -> None:
     assert not list(cache_folder().rglob("*.tmp"))
 
 
+def test_builds_at_once_download_once() -> None:
+    with HubReader(OWN) as hub:
+        environment = {**os.environ, "HF_ENDPOINT": hub.url}
+        builds = [
+            subprocess.Popen([sys.executable, "-c", BUILD, "{}"], stdout=subprocess.PIPE, env=environment)
+            for _ in range(3)
+        ]
+        said = {build.communicate(timeout=120)[0] and build.returncode for build in builds}
+        looks = [
+            request for request in hub.requests if request.path.startswith("/api/datasets/Brand24/mms/revision/main")
+        ]
+        assert said == {0}
+        assert len(looks) == 1
+
+
+def test_what_a_killed_download_left_is_removed() -> None:
+    folder = cache_folder() / "Brand24--mms" / "main"
+    folder.mkdir(parents=True)
+    (folder / ".zh.jsonl.1.tmp").write_text('{"_id": 1, "te')
+    with HubReader(OWN) as hub:
+        assert len(made(hub)["rows"]) == 4
+    assert sorted(path.suffix for path in folder.iterdir() if path.name != ".lock") == [".jsonl", ".sqlite"]
+
+
 def test_of_parquet_other_languages_stay_unread() -> None:
     files = {"data/train-0.parquet": parquet(rows("pl", 0, 20_000) + rows("zh", 20_000, 300), row_group=500)}
     with HubReader(files) as hub:
@@ -217,7 +241,7 @@ def test_gated_and_no_token() -> None:
 
 
 def test_gated_and_an_account_without_access() -> None:
-    with HubReader(OWN, members={"hf_else"}, known={TOKEN}) as hub:
+    with HubReader(OWN, members={"hf_else"}, known=frozenset({TOKEN})) as hub:
         said = complaint(hub, TOKEN)
     assert (
         "the account of HF_TOKEN has no access to it: ask for it at https://huggingface.co/datasets/Brand24/mms" in said
@@ -287,3 +311,12 @@ def test_a_repository_of_another_kind() -> None:
         assert "no data found: expected data/<language>/<dataset>.tsv" in complaint(hub)
     with HubReader({"train.csv": b"text,stars\ngood,5\n"}) as hub:
         assert "no column 'label'; expected mms's columns" in complaint(hub)
+
+
+def test_half_a_download_is_none() -> None:
+    with HubReader(OWN, lost=frozenset({"data/zh/zh_hotels.tsv"})) as hub:
+        said = complaint(hub)  # which also sees that nothing is left in the cache
+        assert [
+            request for request in hub.requests if request.path.endswith("zh_books.tsv") and request.method == "GET"
+        ]
+    assert "HTTP 404" in said
