@@ -64,14 +64,8 @@ def folded(text: str) -> str:
     return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A row of the selection."""
-
-    group: str
-    label: int
-    source: str
-    text: str
+Chosen: TypeAlias = tuple[str, int, str, str]
+"""A row of the selection: group, place of its label in `LABELS`, original dataset, text."""
 
 
 class Selection:
@@ -93,11 +87,10 @@ class Selection:
 
     def outline(self) -> Iterator[tuple[str, int]]:
         """Group and label of every row."""
-        yield from self._query("SELECT name, label FROM chosen ORDER BY rowid")
+        return self._query("SELECT name, label FROM chosen ORDER BY rowid")
 
     def rows(self) -> Iterator[Chosen]:
-        for cells in self._query("SELECT name, label, source, text FROM chosen ORDER BY rowid"):
-            yield Chosen(*cells)
+        return self._query("SELECT name, label, source, text FROM chosen ORDER BY rowid")
 
     def _query(self, sql: str) -> Iterator[Any]:
         try:

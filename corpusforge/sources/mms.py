@@ -166,13 +166,11 @@ class Mms(Source):
 
     def items(self, groups: Container[str] | None = None) -> Iterator[Utterance]:
         (lang,) = self.languages
-        for row in self._selection.rows():
-            if groups is None or row.group in groups:
-                license = self.config.licenses.get(row.source, self.config.license)
-                source = f"mms:{row.source}"
-                yield Utterance(
-                    f"{row.group}.{lang}", row.group, row.group, lang, row.text, LABELS[row.label], source, license
-                )
+        licenses, license = self.config.licenses, self.config.license
+        for group, label, origin, text in self._selection.rows():
+            if groups is None or group in groups:
+                right = licenses.get(origin, license)
+                yield Utterance(f"{group}.{lang}", group, group, lang, text, LABELS[label], f"mms:{origin}", right)
 
     @cached_property
     def _selection(self) -> Selection:
