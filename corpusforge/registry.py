@@ -26,6 +26,7 @@ SHIPPED: dict[Kind, dict[str, str]] = {
     },
     "sources": {
         "flores200": "corpusforge.sources.flores200:Flores200",
+        "mms": "corpusforge.sources.mms:Mms",
         "table": "corpusforge.sources.table:Table",
     },
 }

@@ -63,7 +63,7 @@ from tests.recipe.parts import GOOD, complaint, config, write
         # What is missing, or here twice
         ("name: test\n", "", "r.yaml:1:1: no 'name': every recipe names its corpus"),
         ("source: {type: flores200, sample: true}\n", "", "r.yaml:1:1: source: expected settings with `type: …`"),
-        ("type: flores200, ", "", "r.yaml:2:1: no 'type', which names the source: known: 'flores200', 'table'"),
+        ("type: flores200, ", "", "r.yaml:2:1: no 'type', which names the source: known: 'flores200', 'mms', 'table'"),
         ("stage: measure", "stge: measure", "r.yaml:8:5: no 'stage', which names the stage: 'stge' should be 'stage'"),
         ("- stage: measure", "- measure", "r.yaml:8:5: expected settings with `stage: measure`, found 'measure'"),
         ("{max: 0.5}", "{}", "r.yaml:10:3: 'silence.max' is missing: it has no default"),
