@@ -235,23 +235,18 @@ class Llm:
     def client(self) -> AsyncOpenAI:
         """The client, made when it is first used."""
         if self._client is None:
-            import httpx
             import openai
 
             policy = self.service.policy
-            limits = httpx.Limits(max_connections=policy.concurrency, max_keepalive_connections=policy.concurrency)
-            options: dict[str, Any] = {
-                "timeout": httpx.Timeout(policy.timeout, connect=policy.connect_timeout),
-                "limits": limits,
-            }
             try:
-                transport: Any = openai.DefaultAioHttpClient(**options)  # half the work a request of httpx's own
-            except RuntimeError:  # without the package that joins the two
-                transport = openai.DefaultAsyncHttpxClient(**options)
+                transport: Any = openai.DefaultAioHttpClient()  # half the work a request of the other's
+            except (AttributeError, RuntimeError):  # an older openai, or no aiohttp
+                transport = openai.DefaultAsyncHttpxClient()
             self._client = openai.AsyncOpenAI(
                 base_url=self.url,
                 api_key=secret(self._key_variable) or "none",
                 max_retries=0,
+                timeout=openai.Timeout(policy.timeout, connect=policy.connect_timeout),
                 http_client=transport,
             )
         return self._client
