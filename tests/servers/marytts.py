@@ -127,6 +127,7 @@ class MaryServer:
         unreadable: Letters that make it fail with status 500.
         login: User and password that it wants.
         methods: What `/process` takes; 5.2 takes both.
+        refusal: Seconds until it refuses another method, after the first time, which is at once.
     """
 
     def __init__(
@@ -138,10 +139,12 @@ class MaryServer:
         unreadable: str = "\u0f00",
         login: str | None = None,
         methods: Sequence[str] = ("GET", "POST"),
+        refusal: float = 0.0,
     ) -> None:
         self.voices, self.locales, self.unreadable, self.login = list(voices), list(locales), unreadable, login
         self.faults = deque(faults)
         self.methods = methods
+        self._refusals = [0.0, refusal]
         self.requests: list[Request] = []
         self.at_once = self.most_at_once = 0
         self._clip = clip or (lambda seconds: wav(tone(seconds)))
@@ -218,6 +221,7 @@ class MaryServer:
             name = (request.path + ("?" + request.query if request.query else ""))[1:]
             self._send(handler, 404, _page("File not found", f"File {name} not found", "</p>"), "text/html")
         elif request.method not in self.methods:
+            self._stopping.wait(self._refusals.pop(0) if len(self._refusals) > 1 else self._refusals[0])
             self._send(handler, 405, b"", "text/plain")
         else:
             fault = self.faults.popleft() if self.faults else Fault()

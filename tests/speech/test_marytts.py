@@ -127,6 +127,14 @@ def test_a_server_that_wants_get_is_asked_so_from_then_on(status: int) -> None:
     assert [request.method for request in server.requests] == ["POST", "GET", "GET"]
 
 
+def test_all_that_wait_at_once_turn_to_get() -> None:
+    with MaryServer(voices=[LHASA], methods=["GET"], refusal=0.3) as server:
+        engine = engine_at(server, {"concurrency": 4})
+        spoken = asyncio.run(_all(engine, [engine.speak(TIBETAN, "bod_Tibt", None, PLAIN, 0) for _ in range(4)]))
+    assert [type(speech) for speech in spoken] == [Speech] * 4
+    assert sorted(request.method for request in server.requests) == ["GET"] * 4 + ["POST"] * 4
+
+
 def test_auto_keeps_to_post_where_get_fails_too() -> None:
     with MaryServer(voices=[LHASA], faults=[Fault(status=404, body="gone"), Fault(status=404)]) as server:
         engine = engine_at(server)

@@ -113,10 +113,11 @@ class MaryttsClient:
             Refused: With what the server said, or what it sent instead of a clip.
             OSError: It does not answer.
         """
-        if self._method == "get":
+        method = self._method  # another thread may find out while this one waits
+        if method == "get":
             return self._clip(self._get(parameters, times), parameters)
         answer = self._ask("POST", "/process", parameters, times)
-        if self._method == "auto" and answer.status in NO_POST:
+        if method == "auto" and answer.status in NO_POST:
             instead = self._get(parameters, times)
             if instead.status in NO_POST:
                 raise Refused(fault_of_answer(answer))
