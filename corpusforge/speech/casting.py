@@ -226,5 +226,5 @@ def _about_settings(name: str, kind: Any, error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             found.append(f"{place}: unknown setting, {nearest(str(problem['loc'][-1]), kind.Config.model_fields)}")
         else:
-            found.append(f"{place}: {problem['msg']}, found {problem['input']!r}")
+            found.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}, found {problem['input']!r}")
     return redact("; ".join(found))  # a URL may hold a password
