@@ -21,7 +21,7 @@ from corpusforge.speech.casting import Casting
 from corpusforge.speech.config import SynthesizeConfig
 from corpusforge.speech.engine import CannotSpeak, Prosody
 from corpusforge.speech.engines.command import CommandConfig, CommandEngine
-from corpusforge.speech.engines.command_process import CommandError
+from corpusforge.speech.engines.command_process import _GUARD, CommandError
 from tests.servers.marytts import tone, wav
 
 TEXT = "བོད་སྐད་ཤེས་ཀྱི་ཡོད།"
@@ -237,6 +237,21 @@ engine.synthesize("a", "bod_Tibt", None, Prosody())
         driver.wait()
     assert wait_for(lambda: all(map(gone, pids)))
     assert wait_for(lambda: not folder.exists())
+
+
+@pytest.mark.parametrize("name", ["letters", "corpusforge-command-x"])
+def test_the_guard_removes_the_engines_folders_and_no_other(tmp_path: Path, name: str) -> None:
+    folder, other = tmp_path / "a\nb" / name, tmp_path / "other"
+    for each in (folder, other):
+        each.mkdir(parents=True)
+        (each / "file").write_text("x")
+    (folder / "link").symlink_to(other)
+    sleeper = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    told = f"+{sleeper.pid} {os.fsencode(folder).hex()}\n+1 {os.fsencode(other).hex()}"  # the last line is cut off
+    subprocess.run([PYTHON, "-I", "-S", str(_GUARD)], input=told, text=True, check=True)
+    assert sleeper.wait(30) == -signal.SIGKILL
+    assert folder.exists() == (name == "letters")
+    assert (other / "file").exists()
 
 
 def test_the_guard_ends_with_the_engine(program: Speaker) -> None:

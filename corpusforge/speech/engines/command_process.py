@@ -17,6 +17,7 @@ from pathlib import Path
 
 from corpusforge.errors import CorpusforgeError
 from corpusforge.net.secrets import redact
+from corpusforge.speech.engines.command_guard import PREFIX
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of audio, and of what a program prints, that are taken."""
@@ -25,6 +26,7 @@ _LOOK = 0.2
 """Seconds between two looks at how much a program has written."""
 
 _GUARD = Path(__file__).with_name("command_guard.py")
+"""Run as a program of its own; imported here only for the name of its folders."""
 
 
 class CommandError(CorpusforgeError):
@@ -50,7 +52,7 @@ class Runner:
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
         """A folder for one run, removed after it."""
-        with tempfile.TemporaryDirectory(prefix="corpusforge-command-", ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
             yield Path(name)
 
     def run(self, command: Sequence[str], text: bytes, folder: Path, env: Mapping[str, str], limits: Limits) -> bytes:
@@ -77,7 +79,7 @@ class Runner:
                 reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
                 raise CommandError(f"{name} cannot be started: {reason}") from error
         try:
-            self._tell(f"+{process.pid} {folder}")
+            self._tell(f"+{process.pid} {os.fsencode(folder).hex()}")
             problem = _wait(process, folder, limits)
         finally:
             with contextlib.suppress(OSError):  # what it has left running in the background goes with it
@@ -110,7 +112,6 @@ class Runner:
                         stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL,
                         text=True,
-                        errors="surrogateescape",
                         start_new_session=True,
                     )
                     self._owner = os.getpid()
