@@ -23,6 +23,8 @@ SHIPPED: dict[Kind, dict[str, str]] = {
     "engines": {
         "espeak": "corpusforge.speech.engines.espeak:EspeakEngine",
         "gtts": "corpusforge.speech.engines.gtts:GttsEngine",
+        "command": "corpusforge.speech.engines.command:CommandEngine",
+        "marytts": "corpusforge.speech.engines.marytts:MaryttsEngine",
     },
     "sources": {
         "flores200": "corpusforge.sources.flores200:Flores200",

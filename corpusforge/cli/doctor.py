@@ -82,7 +82,8 @@ def _engines() -> Iterator[Check]:
 
     for row in describe():
         needed = row["engine"] == "espeak"
-        yield Check(f"engine {row['engine']}", f"{len(row['languages'])} languages", row["missing"], needed)
+        found = f"{len(row['languages'])} languages" + (f"; {row['detail']}" if row["detail"] else "")
+        yield Check(f"engine {row['engine']}", found, row["missing"], needed)
 
 
 def _package(package: str, provider: str) -> Check:

@@ -22,7 +22,7 @@ def engines_command(languages: bool, as_json: bool) -> None:
     for row in rows:
         network = "network" if row["network"] else "no network"
         click.echo(f"{row['engine']}: {row['license']}, {network}, {len(row['languages'])} languages")
-        click.echo(f"  {row['missing'] or 'works here'}")
+        click.echo(f"  {row['missing'] or row['detail'] or 'works here'}")
         if languages:
             for code, voice in row["languages"].items():
                 click.echo(f"  {code}  {voice}")
@@ -37,12 +37,14 @@ def describe() -> list[dict[str, Any]]:
         kind = find("engines", name)
         engine = kind(kind.Config())
         try:
+            missing = engine.available()
             rows.append(
                 {
                     "engine": name,
                     "license": engine.license,
                     "network": engine.network,
-                    "missing": engine.available(),
+                    "missing": missing,
+                    "detail": engine.detail() if missing is None else None,
                     "languages": dict(sorted(engine.languages().items())),
                 }
             )

@@ -119,8 +119,9 @@ _BROKEN = {
 def describe(error: BaseException) -> str:
     """An exception and what caused it, in one line without secrets."""
     words = " ".join(str(error).split())
-    cause = error.__cause__ or error.__context__
-    if cause is not None and not isinstance(cause, KeyboardInterrupt):
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    # asyncio's own time limit is a TimeoutError caused by a CancelledError, which says nothing.
+    if cause is not None and type(cause).__name__ not in {"KeyboardInterrupt", "CancelledError"}:
         why = " ".join(str(cause).split()) or type(cause).__name__
         if why not in words:
             words = f"{words.rstrip('.')} ({why})" if words else why

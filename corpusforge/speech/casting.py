@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from corpusforge.errors import MissingDependency, RecipeError, nearest
 from corpusforge.items import Json, Utterance
+from corpusforge.net.secrets import redact
 from corpusforge.registry import find
 from corpusforge.speech.config import DEFAULT, Chain, Speaker, SynthesizeConfig, of_language
 from corpusforge.speech.engine import Engine, LocalEngine, Prosody, RemoteEngine
@@ -225,5 +226,5 @@ def _about_settings(name: str, kind: Any, error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             found.append(f"{place}: unknown setting, {nearest(str(problem['loc'][-1]), kind.Config.model_fields)}")
         else:
-            found.append(f"{place}: {problem['msg']}, found {problem['input']!r}")
-    return "; ".join(found)
+            found.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}, found {problem['input']!r}")
+    return redact("; ".join(found))  # a URL may hold a password

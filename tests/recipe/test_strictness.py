@@ -43,7 +43,7 @@ from tests.recipe.parts import GOOD, complaint, config, write
         ("    rate: 5", "    rate: '5'", "r.yaml:5:5: rate: expected a number or a mapping, found '5'"),
         ("    rate: 5", "    rate: true", "r.yaml:5:5: rate: expected a number or a mapping, found true"),
         ("    rate: 5", "    rate: {bod_Tibt: x}", "r.yaml:5:12: rate.bod_Tibt: expected a number, found 'x'"),
-        ("    rate: 5", "    engine: [a]", "r.yaml:5:14: unknown engine 'a': known: 'espeak'"),
+        ("    rate: 5", "    engine: [a]", "r.yaml:5:14: unknown engine 'a': known: 'command', 'espeak'"),
         ("    rate: 5", "    engine: 3", "r.yaml:5:5: engine: expected text"),
         ("sample: true", "sample: 1", "r.yaml:2:27: sample: expected true or false, found 1"),
         ("seed: 7", "seed: 1.5", "r.yaml:11:10: seed: expected a whole number, found 1.5"),
