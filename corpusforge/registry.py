@@ -23,6 +23,7 @@ SHIPPED: dict[Kind, dict[str, str]] = {
     "engines": {
         "espeak": "corpusforge.speech.engines.espeak:EspeakEngine",
         "gtts": "corpusforge.speech.engines.gtts:GttsEngine",
+        "mms_tts": "corpusforge.speech.engines.mms_tts:MmsTtsEngine",
     },
     "sources": {
         "flores200": "corpusforge.sources.flores200:Flores200",
