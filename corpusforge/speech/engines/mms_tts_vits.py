@@ -124,7 +124,10 @@ class Vits:
         if self.device.type == "cpu":
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(cores(), "vits", initializer=torch.set_num_threads, initargs=(1,))
-            return list(self._pool.map(self._alone, jobs))
+            # The longest first: else one core would still be busy with it when the others have nothing left.
+            order = sorted(range(len(jobs)), key=lambda place: -len(jobs[place].ids))
+            spoken = dict(zip(order, self._pool.map(self._alone, [jobs[place] for place in order]), strict=True))
+            return [spoken[place] for place in range(len(jobs))]
         return self.together(jobs)
 
     def together(self, jobs: Sequence[Job]) -> list[NDArray[np.float32]]:
