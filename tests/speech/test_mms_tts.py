@@ -19,7 +19,7 @@ from corpusforge.speech.engine import CannotSpeak, Prosody
 from corpusforge.speech.engines import mms_tts_checkpoints as checkpoints
 from corpusforge.speech.engines.mms_tts import MmsTtsConfig, MmsTtsEngine, alike
 from corpusforge.speech.engines.mms_tts_text import read_alphabet, write
-from corpusforge.speech.stage import Synthesize, SynthesizeConfig
+from corpusforge.speech.stage import Speak, SynthesizeConfig
 from tests.speech.mms_tts_tools import BURMESE, SENTENCES, digest, engine, save_checkpoint, speak_all
 
 torch = pytest.importorskip("torch", reason="pip install 'corpusforge[neural]'")
@@ -261,7 +261,7 @@ def test_files_just_written_are_not_trusted(bod: Path, tmp_path: Path) -> None:
 
 def test_the_key_of_a_language_holds_nothing_of_another(bod: Path, mya: Path) -> None:
     def settings(**more: object) -> object:
-        stage = Synthesize(
+        stage = Speak(
             SynthesizeConfig(engine="mms_tts", engines={"mms_tts": {"checkpoints": {"bod_Tibt": str(bod), **more}}})
         )
         return stage.settings("bod_Tibt")
@@ -272,7 +272,7 @@ def test_the_key_of_a_language_holds_nothing_of_another(bod: Path, mya: Path) ->
 def test_speed_is_in_no_key_and_sound_is(bod: Path) -> None:
     def settings(**own: object) -> object:
         given = {"checkpoints": {"bod_Tibt": str(bod)}, **own}
-        return Synthesize(SynthesizeConfig(engine="mms_tts", engines={"mms_tts": given})).settings("bod_Tibt")
+        return Speak(SynthesizeConfig(engine="mms_tts", engines={"mms_tts": given})).settings("bod_Tibt")
 
     assert settings() == settings(batch=3, device="cpu")
     for sound in ({"noise_scale": 0.5}, {"noise_scale_duration": 0.5}, {"speaking_rate": 1.1}, {"half": True}):
@@ -404,3 +404,23 @@ def test_one_sentence_that_fails_leaves_its_batch_alone(bod: Path, tmp_path: Pat
     first, second, third = asyncio.run(run())
     assert isinstance(second, RecipeError)
     assert not isinstance(first, Exception) and not isinstance(third, Exception)
+
+
+def test_a_corpus_is_built_with_it_and_a_second_build_speaks_nothing(bod: Path, tmp_path: Path) -> None:
+    import corpusforge
+
+    own = {"checkpoints": {"bod_Tibt": str(bod)}, "device": "cpu", "batch": 4}
+    overrides = ["source.sample=true", "source.languages=[bod_Tibt]", "synthesize.engine=mms_tts"]
+    recipe = corpusforge.load_recipe(
+        "flores200", overrides=[*overrides, f"synthesize.engines={json.dumps({'mms_tts': own})}"]
+    )
+    options = corpusforge.BuildOptions(workspace=tmp_path / "work", limit=6)
+    first = corpusforge.build(recipe, options)
+    assert not first.failed, first.failed
+    (manifest,) = (tmp_path / "work").rglob("manifest.jsonl")
+    lines = manifest.read_text().splitlines() + (manifest.parent / "rejected.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == 6
+    assert str(bod) not in "".join(lines)
+    again = corpusforge.build(recipe, options)
+    assert (again.cached, sum(again.made.values())) == (6, 0)
