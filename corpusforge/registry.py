@@ -25,6 +25,7 @@ SHIPPED: dict[Kind, dict[str, str]] = {
         "gtts": "corpusforge.speech.engines.gtts:GttsEngine",
         "command": "corpusforge.speech.engines.command:CommandEngine",
         "marytts": "corpusforge.speech.engines.marytts:MaryttsEngine",
+        "mms_tts": "corpusforge.speech.engines.mms_tts:MmsTtsEngine",
     },
     "sources": {
         "flores200": "corpusforge.sources.flores200:Flores200",
