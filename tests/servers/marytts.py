@@ -192,7 +192,7 @@ class MaryServer:
         self._thread.join(5)
 
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
-        path, _, query = handler.path.partition("?")
+        path, _, query = re.sub(r"^http://[^/]+", "", handler.path).partition("?")  # as a proxy is asked
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0)).decode("utf-8")
         request = Request(handler.command, path, query, body, dict(handler.headers))
         with self._lock:

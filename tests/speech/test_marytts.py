@@ -336,6 +336,15 @@ def test_what_is_no_address_of_a_server(url: str, monkeypatch: pytest.MonkeyPatc
         assert "MARYTTS_URL" in str(MaryttsEngine(MaryttsConfig()).available())
 
 
+def test_a_proxy_of_the_environment_is_used(server: MaryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("http_proxy", server.url)
+    speech = speak(engine_at("http://marytts.invalid:59125"))
+    assert speech.sample_rate == 16000
+    assert server.requests[0].headers["Host"] == "marytts.invalid:59125"
+
+
 # Before the first sentence
 
 
