@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from corpusforge.errors import BuildStopped, SourceError, nearest
+from corpusforge.errors import BuildStopped, RecipeError, SourceError, nearest
 from corpusforge.items import Json, Utterance
 from corpusforge.opened import BuildObserver, BuildOptions, Opened
-from corpusforge.pipeline.plan import Planner, Progress, Step
+from corpusforge.pipeline.plan import SKIPPED, Planner, Progress, Step
 from corpusforge.quality.gates import judge
 from corpusforge.stage import Place
 from corpusforge.store.workspace import Workspace
@@ -82,6 +82,7 @@ class StagePlan:
         reasons: Why items are to do, with counts.
         seconds: Work in worker seconds, from the mean of earlier results; None if there are none.
         amounts: What the stage estimates: characters, requests, tokens.
+        estimated_by: How it gets those, in words, where they are not counted.
     """
 
     stage: str
@@ -89,6 +90,7 @@ class StagePlan:
     reasons: Counter[str] = field(default_factory=Counter)
     seconds: float | None = 0.0
     amounts: Counter[str] = field(default_factory=Counter)
+    estimated_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -292,13 +294,19 @@ def plan(recipe: Recipe, options: BuildOptions | None = None) -> PlanReport:
     """What `build` would do, with reasons and estimates. Nothing is run or written, and no lock is taken."""
     options = options or BuildOptions()
     opened = Opened(recipe, options)
-    with Workspace(options.workspace, reading=True) as workspace:
-        return workspace.with_sound_index(lambda: _plan(opened, workspace))
+    try:
+        with Workspace(options.workspace, reading=True) as workspace:
+            return workspace.with_sound_index(lambda: _plan(opened, workspace))
+    finally:
+        opened.close()
 
 
 def _plan(opened: Opened, workspace: Workspace) -> PlanReport:
     recipe, options = opened.recipe, opened.options
-    stages = [StagePlan(stage.name) for stage in opened.stages]
+    place = Place(workspace.root, recipe.name, lambda words: None, reading=True)
+    for stage in opened.stages:
+        stage.open(place)
+    stages = [StagePlan(stage.name, estimated_by=stage.estimated_by()) for stage in opened.stages]
     items = 0
     planner = opened.planner(workspace, options.force)
     means = _Means(workspace.index.mean_seconds())
@@ -311,13 +319,17 @@ def _plan(opened: Opened, workspace: Workspace) -> PlanReport:
 
 def _count(planner: Planner, progress: Progress, stages: list[StagePlan], means: _Means) -> None:
     rejected = progress.rejected is not None
-    for number in range(progress.done):
+    for number, key in enumerate(progress.keys):
+        if key == SKIPPED:
+            continue
         stages[number].states["rejected" if rejected and number == progress.done - 1 else "cached"] += 1
     if progress.todo is None:
         return
     stages[progress.done].reasons[planner.reason(progress)] += 1
     for number in range(progress.done, len(stages)):
         entry, keys = stages[number], planner.keys[number]
+        if not keys.variant(progress.item):
+            continue
         entry.states["to do" if number == progress.done else "pending"] += 1
         entry.amounts.update(keys.stage.estimate(progress.item))
         mean = means.of(keys.stage.name, keys.settings(keys.stage.variant(progress.item)))
@@ -356,3 +368,35 @@ def explain(recipe: Recipe, options: BuildOptions, wanted: str) -> dict[str, lis
 
     with Workspace(options.workspace, reading=True) as workspace:
         return workspace.with_sound_index(steps)
+
+
+def prompts(recipe: Recipe, options: BuildOptions, wanted: str | None = None) -> dict[str, list[Mapping[str, str]]]:
+    """The messages that a model would be sent for an item, or all items of the group with this id.
+
+    Args:
+        recipe: One with a stage that asks a model.
+        options: `limit` counts.
+        wanted: Id of an item or group; None is the first one that a model is asked about.
+
+    Raises:
+        RecipeError: No stage of the recipe asks a model.
+        SourceError: No such item.
+    """
+    opened = Opened(recipe, options)
+    if not any(stage.translates() for stage in opened.stages):
+        raise RecipeError(f"recipe '{recipe.name}' asks no model: it has no stage that translates")
+    found: dict[str, list[Mapping[str, str]]] = {}
+    known: set[str] = set()
+    for item in opened.items():
+        known.update((item.id, item.group))
+        if wanted is not None and wanted not in (item.id, item.group):
+            continue
+        for stage in opened.stages:
+            messages = stage.shown(item)
+            if messages is not None:
+                found[item.id] = list(messages)
+                if wanted is None:
+                    return found
+    if not found and wanted not in known:
+        raise SourceError(f"'{recipe.name}' has no item '{wanted}': {nearest(str(wanted), known)}")
+    return found

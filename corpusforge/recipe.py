@@ -197,7 +197,7 @@ class _Draft:
             lines = [f"{place}: {message}" for place, message in self.problems[:MOST_SHOWN]]
             raise RecipeError(several(lines, len(self.problems)))
         assert source is not None and gates is not None and splits is not None
-        if getattr(source, "sample", False):
+        if getattr(source, "sample", False) is True:  # not the size of one
             name += "-sample"
         return Recipe(name, description, self.path, source_type, source, stages, gates, splits)
 

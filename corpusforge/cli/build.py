@@ -131,6 +131,7 @@ def _plan_as_json(planned: PlanReport) -> dict[str, Any]:
                 "reasons": dict(entry.reasons),
                 "worker_seconds": entry.seconds,
                 "amounts": dict(entry.amounts),
+                "estimated_by": entry.estimated_by,
             }
             for entry in planned.stages
         ],
@@ -148,6 +149,8 @@ def _plan_as_text(planned: PlanReport, options: BuildOptions) -> str:
         work = entry.states["to do"] + entry.states["pending"]
         if work:
             lines.append(f"      {_estimate(entry.seconds, options.workers(), entry.amounts)}")
+            if entry.estimated_by:
+                lines.append(f"      ({entry.estimated_by})")
     lines.append("No request and no cost: no stage of this recipe uses the network." if not _costs(planned) else "")
     return "\n".join(line for line in lines if line)
 
@@ -157,7 +160,7 @@ def _costs(planned: PlanReport) -> bool:
 
 
 def _estimate(seconds: float | None, jobs: int, amounts: Any) -> str:
-    parts = [f"{amount:,.0f} {name}" for name, amount in sorted(amounts.items())]
+    parts = [f"{amount:,.2f} {name}" if name == "USD" else f"{amount:,.0f} {name}" for name, amount in amounts.items()]
     if seconds is None:
         parts.append("time unknown until the first results are in")
     else:
