@@ -25,7 +25,8 @@ from corpusforge.opened import BuildObserver, BuildOptions, Opened
 from corpusforge.pipeline.plan import SKIPPED, Planner, Progress, Step
 from corpusforge.quality.gates import judge
 from corpusforge.stage import Place
-from corpusforge.store.workspace import Workspace
+from corpusforge.store.index import Settled
+from corpusforge.store.workspace import FOLDER, Workspace
 
 if TYPE_CHECKING:
     from corpusforge.corpus.write import CorpusWriter
@@ -120,6 +121,8 @@ def build(recipe: Recipe, options: BuildOptions | None = None, observer: BuildOb
     start = time.perf_counter()
     opened = Opened(recipe, options, observer)
     try:
+        if not (options.workspace / FOLDER).exists():
+            opened.read()  # what is wrong with the source is said before anything is made
         with (
             Workspace(options.workspace) as workspace,
             workspace.locked(f"build {recipe.name}", options.wait, observer.waiting),
@@ -137,6 +140,11 @@ def _build(opened: Opened, workspace: Workspace, observer: BuildObserver) -> Rep
     from corpusforge.pipeline.run import Run, stopping_on
 
     recipe, options = opened.recipe, opened.options
+    identity = opened.identity() if opened.whole() else None
+    settled = _settled(opened, workspace, identity)
+    if settled is not None:
+        return settled
+    opened.read()
     corpus = workspace.register(recipe.name, options.folder(recipe))
     if workspace.rebuilt:
         why = f"the index was damaged ({workspace.rebuilt})"
@@ -184,7 +192,41 @@ def _build(opened: Opened, workspace: Workspace, observer: BuildObserver) -> Rep
     report.utterances = info["utterances"]
     report.hours = info["hours"]
     report.rejected = info["refused"]["rejected"]
+    if identity is not None and not tally.failed:
+        state = Settled(
+            identity, workspace.blobs.census(), info["fingerprint"], tally.items, tally.cached + tally.built
+        )
+        with workspace.index.transaction():
+            workspace.index.set_settled(corpus, state)
     return report
+
+
+def _settled(opened: Opened, workspace: Workspace, identity: str | None) -> Report | None:
+    """The report of a build with nothing to do, None if there may be something.
+
+    Nothing is, if the last build ended with nothing left, was made from just the same, and neither the store's blobs
+    nor the corpus folder have changed since. Then no item is looked at: it takes a moment, whatever the corpus's size.
+    """
+    from corpusforge.corpus.write import intact
+
+    folder = opened.options.folder(opened.recipe)
+    corpus = workspace.registered(opened.recipe.name, folder)
+    settled = workspace.index.settled(corpus) if identity is not None and corpus is not None else None
+    if settled is None or settled.identity != identity or settled.blobs != workspace.blobs.census():
+        return None
+    if not intact(folder, settled.fingerprint):
+        return None
+    info = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+    return Report(
+        opened.recipe.name,
+        folder,
+        utterances=info["utterances"],
+        hours=info["hours"],
+        items=settled.items,
+        cached=settled.finished,
+        rejected=info["refused"]["rejected"],
+        complete=True,
+    )
 
 
 def _preflight(opened: Opened, workspace: Workspace, corpus: int, observer: BuildObserver) -> None:
@@ -197,6 +239,7 @@ def _preflight(opened: Opened, workspace: Workspace, corpus: int, observer: Buil
         stage.open(place)
     with workspace.index.transaction():
         workspace.index.set_complete(corpus, False)
+        workspace.index.set_settled(corpus, None)
 
 
 def _forget_removed(opened: Opened, workspace: Workspace, corpus: int, items: int) -> None:
@@ -293,7 +336,7 @@ def _portions(items: Iterable[Utterance]) -> Iterator[list[Utterance]]:
 def plan(recipe: Recipe, options: BuildOptions | None = None) -> PlanReport:
     """What `build` would do, with reasons and estimates. Nothing is run or written, and no lock is taken."""
     options = options or BuildOptions()
-    opened = Opened(recipe, options)
+    opened = Opened(recipe, options).read()
     try:
         with Workspace(options.workspace, reading=True) as workspace:
             return workspace.with_sound_index(lambda: _plan(opened, workspace))
@@ -356,7 +399,7 @@ def explain(recipe: Recipe, options: BuildOptions, wanted: str) -> dict[str, lis
     Raises:
         SourceError: No such item; the message gives the nearest ids.
     """
-    opened = Opened(recipe, options)
+    opened = Opened(recipe, options).read()
     items = [item for item in opened.items() if wanted in (item.id, item.group)]
     if not items:
         known = {name for item in opened.items() for name in (item.id, item.group)}
@@ -382,7 +425,7 @@ def prompts(recipe: Recipe, options: BuildOptions, wanted: str | None = None) ->
         RecipeError: No stage of the recipe asks a model.
         SourceError: No such item.
     """
-    opened = Opened(recipe, options)
+    opened = Opened(recipe, options).read()
     if not any(stage.translates() for stage in opened.stages):
         raise RecipeError(f"recipe '{recipe.name}' asks no model: it has no stage that translates")
     found: dict[str, list[Mapping[str, str]]] = {}

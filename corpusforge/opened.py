@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from corpusforge import __version__
 from corpusforge.corpus.splits import assign
@@ -97,14 +99,13 @@ class BuildObserver:
 
 
 class Opened:
-    """A recipe with its source read and its stages made."""
+    """A recipe with its stages made, and, after `read`, with its source read."""
 
     def __init__(self, recipe: Recipe, options: BuildOptions, observer: BuildObserver | None = None) -> None:
         self.recipe = recipe
         self.options = options
         self.source: Source = find("sources", recipe.source_type)(recipe.source_config)
         self.source.progress = observer.downloading if observer is not None else None
-        self.source.check()
         self.stages: tuple[Stage, ...] = tuple(
             part for use in recipe.stages for part in find("stages", use.name).parts(use.config)
         )
@@ -121,12 +122,47 @@ class Opened:
                 f"--from {options.first} comes after --to {options.last}: the stages are {', '.join(names)}"
             )
         self.chosen: frozenset[str] | None = None
-        if options.limit is not None:
-            self.chosen = choose(self.source.outline(), options.limit, recipe.splits.seed)
-        self.groups = self._count()
+        self.groups = 0
+        self._read = False
 
-    def _count(self) -> int:
-        return len(self.chosen) if self.chosen is not None else sum(1 for _ in self.source.outline())
+    def read(self) -> Self:
+        """Check the source, and choose what `limit` leaves of it.
+
+        Raises:
+            SourceError: Something is wrong with it.
+        """
+        if self._read:
+            return self
+        self._read = True
+        self.source.check()
+        if self.options.limit is not None:
+            self.chosen = choose(self.source.outline(), self.options.limit, self.recipe.splits.seed)
+            self.groups = len(self.chosen)
+        else:
+            self.groups = sum(1 for _ in self.source.outline())
+        return self
+
+    def whole(self) -> bool:
+        """Whether every stage may run, and none has to run again."""
+        return not self.options.force and (self.first, self.last) == (0, len(self.stages) - 1)
+
+    def identity(self) -> str | None:
+        """sha256 of all that decides what a whole build makes, without reading the source line by line; None if the
+        source cannot say what it is.
+        """
+        source = self.source.identity()
+        if source is None:
+            return None
+        settings = [
+            [
+                stage.name,
+                stage.version,
+                [dict(stage.settings(v)) for lang in self.languages for v in stage.variants(lang)],
+            ]
+            for stage in self.stages
+        ]
+        made = [self.recipe.fingerprint(), source, self.options.limit, self.versions(), settings]
+        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
     def _translations(self) -> tuple[str, tuple[str, ...]] | None:
         """The language that a stage translates from, and those it adds.
@@ -173,9 +209,10 @@ class Opened:
             stage.name: {
                 "version": stage.version,
                 "revision": {
-                    lang: revision
+                    variant: revision
                     for lang in self.languages
-                    if (revision := dict(stage.settings(lang)).get("revision")) is not None
+                    for variant in stage.variants(lang)
+                    if (revision := dict(stage.settings(variant)).get("revision")) is not None
                 },
             }
             for stage in self.stages

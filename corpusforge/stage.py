@@ -105,6 +105,10 @@ class Stage(ABC):
         """Which of the stage's settings apply to `item`; by default its language."""
         return item.lang
 
+    def variants(self, lang: str) -> tuple[str, ...]:
+        """All variants that items of a language may have."""
+        return (lang,)
+
     def settings(self, variant: str) -> Mapping[str, Json]:
         """The settings that decide the results of one variant: part of the key, and shown when they change.
 

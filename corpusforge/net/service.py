@@ -136,7 +136,7 @@ class Service:
                 counted = f"not one answer in {without:,.0f} s, {self._trouble} tries; the last one"
                 self._stop(f"{self.name}: {counted}: {fault.words}", None, error)
             if self._trouble >= TROUBLE:
-                self._pause_until = now + self._backoff(self._trouble - TROUBLE)
+                self._pause_until = now + min(self._backoff(self._trouble - TROUBLE), self.policy.patience - without)
         if fault.passing and attempts <= self.policy.retries:
             # A service that names a time gets at least that; the rest spreads those that were told the same.
             return (

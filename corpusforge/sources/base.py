@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -49,6 +51,24 @@ class Source(ABC):
     @abstractmethod
     def check(self) -> None:
         """Raise `SourceError` on anything that would make the corpus wrong."""
+
+    def files(self) -> Sequence[Path] | None:
+        """Every file that decides what it yields, without reading them; None if it cannot say."""
+        return None
+
+    def identity(self) -> str | None:
+        """sha256 over its files' names and contents: the same one means the same utterances. None without files."""
+        files = self.files()
+        if files is None:
+            return None
+        digests = []
+        for path in files:
+            try:
+                with open(path, "rb") as stream:
+                    digests.append((path.name, hashlib.file_digest(stream, "sha256").hexdigest()))
+            except OSError:
+                return None  # `check` says what is wrong with it
+        return hashlib.sha256(repr(digests).encode()).hexdigest()
 
     @abstractmethod
     def outline(self) -> Iterator[Outline]:

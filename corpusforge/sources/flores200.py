@@ -7,7 +7,7 @@ Layout of the official tarball: `dev/<language>.dev` and `devtest/<language>.dev
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import zip_longest
@@ -112,6 +112,18 @@ class Flores200(Source):
 
             return Path(sample_folder())
         return locate(self.config.path, self.progress)
+
+    def files(self) -> Sequence[Path] | None:
+        """Texts, metadata and labels; None where they are still in an archive or not here at all."""
+        config = self.config
+        if not config.sample and (config.path is None or not Path(config.path).is_dir()):
+            return None
+        files = [self.folder / f"metadata_{split}.tsv" for split in _ORDER]
+        files += [self._text_file(split, lang) for split in config.splits for lang in config.languages]
+        if config.labels == "sib200":
+            labels = Path(config.sib200 or "")
+            files += [labels / lang / f"{part}.tsv" for lang in config.languages for part in ("train", "dev", "test")]
+        return files
 
     def check(self) -> None:
         """Raise on unknown or missing languages, on files that are not parallel, and on text that is no text.

@@ -7,7 +7,7 @@ Classification Benchmark, https://arxiv.org/abs/2306.07902. The Hub's copy, `Bra
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -151,6 +151,15 @@ class Mms(Source):
     @property
     def languages(self) -> tuple[str, ...]:
         return (LANGUAGES[self.config.language],)
+
+    def files(self) -> Sequence[Path]:
+        """The local file, or the selection that is kept of the Hub's rows."""
+        if self.config.path is not None:
+            return (Path(self.config.path),)
+        from corpusforge.sources import _mms_hub
+
+        copy = _mms_hub.Copy(self.config.dataset, self.config.revision, self.config.language)
+        return (copy.selection(self.config.rule.digest),)
 
     def check(self) -> None:
         """Raise on damaged rows, repeated ids, a table without the language, and where the Hub does not give it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -137,6 +137,9 @@ class Table(Source):
                 f"{', '.join(self._file.columns())}"
             )
         return tuple(found)
+
+    def files(self) -> Sequence[Path]:
+        return (Path(self.config.path),)
 
     def check(self) -> None:
         """Raise on unknown languages and columns, damaged rows, repeated ids, and sentences that are not there.

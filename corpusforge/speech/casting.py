@@ -59,6 +59,11 @@ class Casting:
 
         return f"{item.lang}#{max(range(len(speakers)), key=rank)}"
 
+    def variants(self, lang: str) -> tuple[str, ...]:
+        """All variants of a language: itself, or one a speaker."""
+        count = len(self.speakers(lang))
+        return (lang,) if count < 2 else tuple(f"{lang}#{number}" for number in range(count))
+
     def speakers(self, lang: str) -> tuple[Speaker, ...]:
         """The speakers of a language; none where the stage's own settings are all."""
         return self.config.speakers.get(lang) or self.config.speakers.get(DEFAULT) or ()

@@ -46,6 +46,10 @@ class Speak(Stage):
         """Language and speaker."""
         return self._casting.variant(item)
 
+    def variants(self, lang: str) -> tuple[str, ...]:
+        """Language and every speaker."""
+        return self._casting.variants(lang)
+
     def settings(self, variant: str) -> Mapping[str, Json]:
         """What decides how the services speak: neither audio settings nor engines of this machine are in it."""
         part = self._casting.part(variant)
@@ -158,6 +162,10 @@ class Synthesize(Stage):
     def variant(self, item: Utterance) -> str:
         """Language and speaker."""
         return self._casting.variant(item)
+
+    def variants(self, lang: str) -> tuple[str, ...]:
+        """Language and every speaker."""
+        return self._casting.variants(lang)
 
     def settings(self, variant: str) -> Mapping[str, Json]:
         """What decides how one language sounds: other languages' settings and engines are not in it.

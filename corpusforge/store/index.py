@@ -15,7 +15,7 @@ from typing import NamedTuple
 from corpusforge.errors import WorkspaceError
 from corpusforge.items import Json
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 DONE, REJECTED = 0, 1
 _MANY = 400  # values in one IN (…) list
 
@@ -29,6 +29,8 @@ CREATE TABLE corpora (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, folder 
                       complete INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE walks (corpus INTEGER NOT NULL, item TEXT NOT NULL, digest BLOB NOT NULL, keys BLOB NOT NULL,
                     PRIMARY KEY (corpus, item)) WITHOUT ROWID;
+CREATE TABLE settled (corpus INTEGER PRIMARY KEY, identity TEXT NOT NULL, blobs TEXT NOT NULL,
+                      fingerprint TEXT NOT NULL, items INTEGER NOT NULL, finished INTEGER NOT NULL);
 """
 
 _FAILURES = "SELECT key, corpus, item, json, error, attempts FROM failures JOIN settings ON settings = id"
@@ -69,6 +71,24 @@ class Failure(NamedTuple):
     def stage(self) -> str:
         """Name of the stage that failed."""
         return str(json.loads(self.settings)["stage"])
+
+
+class Settled(NamedTuple):
+    """A corpus with which nothing is left to do.
+
+    Attributes:
+        identity: Of all that it was made from: source, recipe, settings of every stage, versions.
+        blobs: Census of the store's blobs.
+        fingerprint: Of the corpus folder.
+        items: Utterances that went in.
+        finished: Those that no stage rejected.
+    """
+
+    identity: str
+    blobs: str
+    fingerprint: str
+    items: int
+    finished: int
 
 
 class KnownCorpus(NamedTuple):
@@ -234,6 +254,19 @@ class Index:
         with translated(self.path):
             rows = self._db.execute("SELECT id, name, folder, complete FROM corpora ORDER BY name").fetchall()
         return [KnownCorpus(number, name, folder, bool(complete)) for number, name, folder, complete in rows]
+
+    def settled(self, corpus: int) -> Settled | None:
+        """What a corpus was when its last build ended with nothing left to do; None if it did not."""
+        with translated(self.path):
+            query = "SELECT identity, blobs, fingerprint, items, finished FROM settled WHERE corpus=?"
+            row = self._db.execute(query, (corpus,)).fetchone()
+        return None if row is None else Settled(*row)
+
+    def set_settled(self, corpus: int, settled: Settled | None) -> None:
+        """Remember that, or forget it. Belongs into a transaction."""
+        self._db.execute("DELETE FROM settled WHERE corpus=?", (corpus,))
+        if settled is not None:
+            self._db.execute("INSERT INTO settled VALUES (?, ?, ?, ?, ?, ?)", (corpus, *settled))
 
     def set_complete(self, corpus: int, complete: bool) -> None:
         """Note whether every item of the corpus has its walk recorded. Inside a transaction."""

@@ -218,19 +218,28 @@ class Workspace:
 
     def register(self, name: str, folder: Path) -> int:
         """Note that a corpus is built here, into `folder`; its number in the index."""
-        inside = folder.resolve()
-        with contextlib.suppress(ValueError):
-            inside = inside.relative_to(self.folder.resolve())
-        line = CorpusLine(name, inside.as_posix())
-        known = {entry.name: entry for entry in self.index.corpora()}.get(name)
-        if known is not None and known.folder == line.folder:
-            return known.number
+        known = self.registered(name, folder)
+        if known is not None:
+            return known
+        line = self._line(name, folder)
         try:
             self.journal.append_corpus(line)
         except OSError as error:
             raise WorkspaceError(f"cannot write {self.journal.path}: {error.strerror}. {mend(error)}") from error
         with self.index.transaction():
             return self.index.add_corpus(*line)
+
+    def registered(self, name: str, folder: Path) -> int | None:
+        """The number of the corpus that is built into this folder; None if it is not, or into another one."""
+        line = self._line(name, folder)
+        known = {entry.name: entry for entry in self.index.corpora()}.get(name)
+        return known.number if known is not None and known.folder == line.folder else None
+
+    def _line(self, name: str, folder: Path) -> CorpusLine:
+        inside = folder.resolve()
+        with contextlib.suppress(ValueError):
+            inside = inside.relative_to(self.folder.resolve())
+        return CorpusLine(name, inside.as_posix())
 
     def corpus_folder(self, corpus: KnownCorpus) -> Path:
         """Where a corpus was built, also after the workspace was moved."""
