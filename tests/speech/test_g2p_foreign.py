@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from corpusforge.speech.engine import Segment
 from corpusforge.speech.g2p.foreign import VOICES, foreign_segment, phrases
-from tests.speech.forked import speak_forked
+from tests.speech.probe import speak_forked
 
 WORDS = {
     "Latn": "Gripen",
