@@ -18,19 +18,32 @@ class _Bounds(BaseModel):
 
 
 class AtLeast(_Bounds):
-    """A lower bound; a value equal to it passes."""
+    """A lower bound.
+
+    Attributes:
+        min: The lowest value that passes.
+    """
 
     min: float
 
 
 class AtMost(_Bounds):
-    """An upper bound; a value equal to it passes."""
+    """An upper bound.
+
+    Attributes:
+        max: The highest value that passes.
+    """
 
     max: float
 
 
 class Between(_Bounds):
-    """A lower and an upper bound, either of which may be null."""
+    """A lower and an upper bound.
+
+    Attributes:
+        min: The lowest value that passes; None is no lower bound.
+        max: The highest value that passes; None is no upper bound.
+    """
 
     min: float | None = None
     max: float | None = None
@@ -47,9 +60,14 @@ class Band(Between):
 
     A clip of `n` syllables passes if it lasts from `n * min` to `n * max + edges` seconds: what a voice adds around a
     sentence does not grow with the sentence, and must not condemn a sentence of two syllables.
+
+    Attributes:
+        min: Seconds per syllable under which speech is too fast; None is no lower bound.
+        max: Seconds per syllable over which speech is too slow; None is no upper bound.
+        edges: Seconds of silence around the speech that the upper bound forgives.
     """
 
-    edges: float = Field(0.5, ge=0, description="Seconds of silence around the speech that the upper bound forgives")
+    edges: float = Field(0.5, ge=0)
 
 
 SPEEDS: Mapping[str, Mapping[str, Band]] = {
@@ -91,7 +109,7 @@ class Gates(BaseModel):
     clipping: AtMost | None = Field(AtMost(max=0.001), description="Share of samples at full scale")
     silence: AtMost | None = Field(AtMost(max=0.6), description="Share of frames that are silent")
     unreadable_share: AtMost | None = Field(AtMost(max=0.2), description="Share of syllables that were not read")
-    duration: Between | None = Field(Between(min=0.2, max=120.0), description="Seconds")
+    duration: Between | None = Field(Between(min=0.2, max=120.0), description="Length of the clip, seconds")
     seconds_per_syllable: Mapping[str, Mapping[str, Band | None] | None] | None = Field(
         default={}, description="Speed of speech, by engine and language"
     )

@@ -36,8 +36,10 @@ class TableConfig(SourceConfig):
         columns: Wide: language to column. None: the columns that are named by FLORES codes.
         languages: Languages to read, in the order of the corpus. None: all that the table has.
         id: Wide: column of the group's id. Without it groups are `row-000001`, counted from 1.
-        text, lang, group: Long: columns of the sentence, its FLORES code, and its parallel group, whose rows must
-            follow each other. Without a group column every row is a group of its own, `row-000001`.
+        text: Long: column of the sentence.
+        lang: Long: column of the sentence's FLORES code.
+        group: Long: column of the parallel group, whose rows must follow each other. Without it every row is a group
+            of its own, `row-000001`.
         document: Column of the article; without it every group is its own.
         label: Column of the class.
         license: SPDX id of the text's licence.

@@ -80,6 +80,28 @@ def test_the_fingerprint_changes_with_what_decides_and_only_with_that(tmp_path: 
     assert len({own, *(load(path, overrides=[other]).fingerprint() for other in others)}) == len(others) + 1
 
 
+def test_the_fingerprint_does_not_depend_on_how_the_recipes_path_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    (folder / "own.yaml").write_text(GOOD.replace("type: flores200, sample: true", "type: table, path: own.csv"))
+    (folder / "own.csv").write_text("zho_Hans\n一\n", "utf8")
+    (tmp_path / "linked-folder").symlink_to(folder)
+    (folder / "linked.yaml").symlink_to(folder / "own.yaml")
+    monkeypatch.chdir(tmp_path)
+    relative = ["own", "recipes/own.yaml", "./recipes/../recipes/own.yaml"]
+    linked = ["linked-folder/own.yaml", "recipes/linked.yaml", "linked"]
+    absolute = [str(folder / "own.yaml"), str(tmp_path / "linked-folder" / "own.yaml")]
+    recipes = [load(ref) for ref in relative + linked + absolute]
+
+    assert len({str(recipe.path) for recipe in recipes}) > 4
+    assert all(Path(recipe.source_config.path).samefile(folder / "own.csv") for recipe in recipes)  # type: ignore[attr-defined]
+    assert {recipe.fingerprint() for recipe in recipes} == {recipes[0].fingerprint()}
+    monkeypatch.chdir(folder)
+    assert load("own.yaml").fingerprint() == load("../linked-folder/own.yaml").fingerprint() == recipes[0].fingerprint()
+
+
 def test_the_resolved_recipe_is_one_that_gives_itself(tmp_path: Path) -> None:
     first = load("flores200")
     again = load(write(tmp_path, json.dumps(first.resolved())))

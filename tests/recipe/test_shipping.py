@@ -36,6 +36,12 @@ def test_every_setting_has_its_type_and_default() -> None:
     assert "None" not in tables
 
 
+def test_every_setting_is_described() -> None:
+    rows = [line.strip("| ").split(" | ") for line in settings_markdown().splitlines() if line.startswith("| `")]
+    assert len(rows) > 50
+    assert [row for row in rows if len(row) < 4 or not row[3].strip()] == []
+
+
 def test_the_example_of_messages_is_what_is_answered(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "recipes.md").read_text("utf8")
     recipe, _, answer = page.partition("$ cat recipes/my-corpus.yaml\n")[2].partition("$ corpusforge build my-corpus\n")

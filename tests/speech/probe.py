@@ -1,4 +1,4 @@
-"""espeak-ng itself, in a process of its own: what it makes of phonemes, and which phonemes a voice has."""
+"""espeak-ng itself, in a process of its own: what it makes of text and phonemes, and which phonemes a voice has."""
 
 from __future__ import annotations
 
@@ -6,45 +6,52 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
+from corpusforge.speech.engine import Segment
+
 loader = pytest.importorskip("espeakng_loader", reason="needs espeak-ng: pip install 'corpusforge[espeak]'")
 
-PROBE = """
-import ctypes, json, sys
-import espeakng_loader
-library = ctypes.CDLL(espeakng_loader.get_library_path())
-samples = 0
-def collect(wave, count, events):
-    global samples
-    samples += count if wave else 0
-    return 0
-callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(collect)
-assert library.espeak_Initialize(2, 0, espeakng_loader.get_data_path().encode(), 0x8000) == 22050
-library.espeak_SetSynthCallback(callback)
-assert library.espeak_SetVoiceByName(b"cmn") == 0
-library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-spoken = []
-for content in json.load(sys.stdin):
-    samples, raw = 0, content.encode()
-    size = ctypes.c_size_t(len(raw) + 1)
-    assert library.espeak_Synth(raw, size, 0, 1, 0, 0x101, None, None) == 0  # UTF-8, phonemes in [[ ]]
-    library.espeak_Synchronize()
-    text, heard = ctypes.c_char_p(raw), []
-    while text.value is not None:
-        heard.append((library.espeak_TextToPhonemes(ctypes.byref(text), 1, 0) or b"").decode())
-    spoken.append((" ".join(heard), samples))
-json.dump(spoken, sys.stdout)
-"""
+PROGRAM = Path(__file__).parent / "espeak_program.py"
 
 
-def espeak(contents: list[str]) -> list[tuple[str, int]]:
-    """For each phoneme string, the mnemonics that the cmn voice says it spoke, and the samples it made."""
-    run = subprocess.run([sys.executable, "-c", PROBE], input=json.dumps(contents), capture_output=True, text=True)
+class Heard(NamedTuple):
+    """espeak's phonemes and the samples it made; `(en)` among them is a change to another language's sounds."""
+
+    phonemes: str
+    samples: int
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / 22050
+
+
+def espeak(contents: Iterable[str], *options: str) -> list[Heard]:
+    """What the cmn voice made of each text or phoneme string."""
+    return [Heard(*answer) for answer in _run((("cmn", content) for content in contents), *options)]
+
+
+def phonemes_of(contents: Iterable[str]) -> list[str]:
+    """What the cmn voice would say of each, without speaking, which is what takes time."""
+    return [heard.phonemes for heard in espeak(contents, "--silent")]
+
+
+def speak_forked(segments: Iterable[Segment]) -> list[Heard | None]:
+    """Each segment spoken by its voice, in a child of its own; None where it crashed, hung or is not there."""
+    answers = _run(((segment.voice, segment.content) for segment in segments), "--forked")
+    return [answer and Heard(*answer) for answer in answers]
+
+
+def _run(work: Iterable[tuple[str, str]], *options: str) -> list[Any]:
+    command = [sys.executable, str(PROGRAM), *options]
+    run = subprocess.run(command, input=json.dumps(list(work)), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    return [(phonemes, samples) for phonemes, samples in json.loads(run.stdout)]
+    answers: list[Any] = json.loads(run.stdout)
+    return answers
 
 
 def spoken_syllables(phonemes: str) -> list[str]:

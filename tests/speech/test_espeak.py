@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,26 +38,6 @@ from tests.speech.espeak_tools import (
 )
 
 pytest.importorskip("espeakng_loader", reason="pip install 'corpusforge[espeak]'")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[EspeakEngine]:
-    engine = EspeakEngine(EspeakConfig())
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def voice() -> Iterator[Callable[[str], VoiceProcess]]:
-    started: list[VoiceProcess] = []
-
-    def start(name: str) -> VoiceProcess:
-        started.append(VoiceProcess(installed(), name))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.close()
 
 
 # ---- The same bytes

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -18,7 +18,6 @@ from corpusforge.speech.engine import Segment, Spoken
 from corpusforge.speech.engines.espeak import (
     EspeakConfig,
     EspeakEngine,
-    installed,
 )
 from corpusforge.speech.engines.espeak_process import EspeakError, VoiceProcess
 from tests.speech.espeak_tools import (
@@ -34,26 +33,6 @@ from tests.speech.espeak_tools import (
 )
 
 pytest.importorskip("espeakng_loader", reason="pip install 'corpusforge[espeak]'")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[EspeakEngine]:
-    engine = EspeakEngine(EspeakConfig())
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def voice() -> Iterator[Callable[[str], VoiceProcess]]:
-    started: list[VoiceProcess] = []
-
-    def start(name: str) -> VoiceProcess:
-        started.append(VoiceProcess(installed(), name))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.close()
 
 
 def test_a_crash_is_named_and_the_engine_goes_on(engine: EspeakEngine, monkeypatch: pytest.MonkeyPatch) -> None:

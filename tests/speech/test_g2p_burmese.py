@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpusforge.speech.g2p import burmese
-from corpusforge.speech.g2p.burmese import LONGEST_CLAUSE, MNEMONICS, MOST_BYTES, phonemes, respell, speak
+from corpusforge.speech.g2p.burmese import MNEMONICS, phonemes, respell, speak
+from corpusforge.speech.g2p.sentence import LONGEST_CLAUSE, MOST_BYTES
 from corpusforge.text.burmese import normalize, verbalize
 from tests.speech.probe import espeak, phoneme_table, spoken_syllables
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from corpusforge.speech.engine import Segment
 from corpusforge.speech.g2p.foreign import VOICES, foreign_segment, phrases
-from tests.speech.forked import speak_forked
+from tests.speech.probe import speak_forked
 
 WORDS = {
     "Latn": "Gripen",
@@ -131,6 +131,7 @@ def test_phrases_lose_nothing(text: str, own: set[str]) -> None:
 
 
 @given(st.text(), st.sampled_from([*sorted(VOICES), "Tibt", "Mymr", "Thai", "Common", "Zzzz"]))
+@example("¼", "Latn")
 def test_any_text_gives_an_answer(text: str, script: str) -> None:
     found = foreign_segment(text, script)
     if found is not None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 from hypothesis import given
@@ -14,8 +11,7 @@ from corpusforge.speech.engine import Segment
 from corpusforge.speech.g2p import speak as speak_any
 from corpusforge.speech.g2p.mandarin import _PHONEMES, _READ, speak
 from corpusforge.text.syllables import count_syllables
-from tests.speech.forked import speak_forked
-from tests.speech.probe import PROBE, espeak
+from tests.speech.probe import espeak, phonemes_of, speak_forked
 
 
 def flores(shared_data: Path) -> list[str]:
@@ -61,16 +57,9 @@ def test_every_hanzi_that_is_called_readable_is_read_in_chinese() -> None:
     (heard,) = speak_forked([Segment("cmn", "，".join(hanzi[:50]))])
     assert heard is not None and "(en)" not in heard.phonemes
     for start in range(0, len(hanzi), 2000):
-        run = phonemes_of(hanzi[start : start + 2000])
+        some = hanzi[start : start + 2000]
+        run = zip(some, phonemes_of(some), strict=True)
         assert [c for c, heard in run if "(" in heard or not any(digit in heard for digit in "12345")] == []
-
-
-def phonemes_of(texts: list[str]) -> list[tuple[str, str]]:
-    """Without speaking, which is what takes time."""
-    silent = "\n".join(line for line in PROBE.splitlines() if "espeak_Synth(" not in line)
-    run = subprocess.run([sys.executable, "-c", silent], input=json.dumps(texts), capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return list(zip(texts, (phonemes for phonemes, _ in json.loads(run.stdout)), strict=True))
 
 
 def test_words_that_the_voice_reads_in_english_are_kept_from_its_dictionary() -> None:
@@ -84,14 +73,14 @@ def test_words_that_the_voice_reads_in_english_are_kept_from_its_dictionary() ->
 
 
 def test_no_sentence_of_real_text_is_read_in_english_by_the_voice(shared_data: Path) -> None:
-    segments = [
-        segment
+    texts = [
+        segment.content
         for line in flores(shared_data)
         for segment in speak(line).segments
         if segment.voice == "cmn" and not segment.phonemes
     ]
-    assert len(segments) > 2000
-    assert [text for text, heard in phonemes_of([segment.content for segment in segments]) if "(" in heard] == []
+    assert len(texts) > 2000
+    assert [text for text, heard in zip(texts, phonemes_of(texts), strict=True) if "(" in heard] == []
 
 
 def test_a_character_outside_the_dictionary_is_counted_and_not_read_as_its_number() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from corpusforge.speech.engine import Segment
 from corpusforge.speech.g2p import RULES, default_voice, languages, rules_revision, speak
 from corpusforge.text.languages import LANGUAGES
-from tests.speech.forked import speak_forked
+from tests.speech.probe import speak_forked
 
 # Article 1 of the Universal Declaration of Human Rights (or its first sentence) in every language that has a voice.
 ARTICLE_1 = dict(line.split("\t") for line in (Path(__file__).parent / "article1.tsv").read_text("utf8").splitlines())

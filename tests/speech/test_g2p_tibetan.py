@@ -21,6 +21,7 @@ from tests.speech.probe import espeak, phoneme_table, spoken_syllables
 pytest.importorskip("bophono", reason="Tibetan speech needs bophono: pip install 'corpusforge[espeak]'")
 from corpusforge.speech.g2p import tibetan, tibetan_letters
 from corpusforge.speech.g2p.foreign import foreign_segment
+from corpusforge.speech.g2p.sentence import MOST_BYTES
 from corpusforge.speech.g2p.tibetan import MNEMONICS, read_syllable, read_unit, speak
 
 
@@ -80,7 +81,7 @@ def test_a_bracket_of_the_longest_clause_is_not_taken_apart() -> None:
     """600 bytes are read; espeak-ng 1.52 reads the mnemonics of 800 as English letters."""
     longest = speak("སྟྲཱནྚཀ་" * 150).segments[0].content
     clauses = longest.split(", ")
-    assert max(len(clause) for clause in clauses) <= tibetan.CLAUSE_BYTES + len("[[]]")
+    assert max(len(clause) for clause in clauses) <= MOST_BYTES + len("[[]]")
     [(phonemes, _)] = espeak([longest])
     assert spoken_syllables(phonemes) == spoken_syllables(longest)
 

@@ -11,8 +11,7 @@ syllables, and what depends on neighbours is decided:
   so is တစ် (တစ်ခု). Not before a grammatical suffix, which ends the word (ပထမ|များ); ရ and လ, and က inside a run,
   are words of their own more often than not and keep their creaky a.
 
-Clauses end at ၊ ။ and at punctuation of other scripts. A clause has at most 100 syllables and 600 bytes: espeak-ng 1.52
-takes a longer bracket apart (its buffer holds 800) and reads the rest of the mnemonics as English letters.
+Clauses end at ၊ ။ and at punctuation of other scripts.
 """
 
 from __future__ import annotations
@@ -20,18 +19,16 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from corpusforge.speech.engine import Segment, Spoken
+from corpusforge.speech.engine import Spoken
 from corpusforge.speech.g2p.burmese_syllables import MNEMONICS, phonemes
-from corpusforge.speech.g2p.foreign import foreign_segment
+from corpusforge.speech.g2p.sentence import Clauses
 from corpusforge.text.burmese import normalize, syllables, verbalize
 from corpusforge.text.scripts import runs
 
-__all__ = ["LONGEST_CLAUSE", "MNEMONICS", "MOST_BYTES", "REVISION", "phonemes", "respell", "speak"]
+__all__ = ["MNEMONICS", "REVISION", "phonemes", "respell", "speak"]
 
 REVISION = 2
 VOICE = "cmn"
-LONGEST_CLAUSE = 100
-MOST_BYTES = 600
 
 _WORDS = {"၌": "နှိုက်", "၍": "ရွေ့", "၎င်း": "လဂေါင်း", "၎": "လဂေါင်း", "၏": "အိ"}
 _WORD = re.compile("|".join(_WORDS))
@@ -51,8 +48,6 @@ _PAIRS = frozenset({("က", "စား"), ("က", "လေး"), ("က", "သိ�
 
 _PART = re.compile("(?P<stop>[၊။]+)|[^၊။]+")
 _CLAUSE_END = re.compile(r"[၊။,.;:!?()\[\]{}\"“”‘’«»…\n—–|]+")
-_LETTERS = re.compile(r"[^\W\d_]+")
-_SILENT_SYMBOLS = "<>|~^`"
 
 
 def speak(text: str) -> Spoken:
@@ -64,14 +59,14 @@ def speak(text: str) -> Spoken:
     Returns:
         Segments of `cmn` phonemes, and of foreign voices for words in other scripts, in reading order.
     """
-    sentence = _Sentence()
+    sentence = Clauses(VOICE, joint=" ")
     for script, run in runs(verbalize(normalize(text))):
         if script == "Mymr":
-            sentence.burmese(run)
-        elif script == "Common":
-            sentence.common(run)
-        else:
-            sentence.foreign(run, script)
+            _read(run, sentence)
+            continue
+        sentence.other(run, script)
+        if script == "Common" and _CLAUSE_END.search(run):
+            sentence.close()
     return sentence.spoken()
 
 
@@ -89,80 +84,21 @@ def _doubled(match: re.Match[str]) -> str:
     return f"{letter}်{letter}{medials}"
 
 
-class _Sentence:
-    """Gathers clauses and segments while a sentence is read from left to right."""
-
-    def __init__(self) -> None:
-        self.segments: list[Segment] = []
-        self.clauses: list[str] = []
-        self.clause: list[str] = []
-        self.bytes = 0
-        self.syllables = 0
-        self.unread: list[str] = []
-        self.unreadable = 0
-
-    def burmese(self, run: str) -> None:
-        for part in _PART.finditer(run):
-            if part["stop"]:
-                self.close()
-                continue
-            written = respell(part[0])
-            for index, syllable in enumerate(written):
-                following = written[index + 1] if index + 1 < len(written) else ""
-                before = written[index - 1] if index else ""
-                sound = phonemes(syllable, _minor(before, syllable, following))
-                if sound:
-                    self.add(sound)
-                elif any(unicodedata.category(character) == "Lo" for character in syllable):
-                    self.miss(syllable, 1)  # marks without a letter have no sound
-
-    def common(self, run: str) -> None:
-        for word in _LETTERS.findall(run):
-            self.miss(word, (len(word) + 1) // 2)
-        for symbol in run:
-            if unicodedata.category(symbol) in ("Sc", "Sm", "Nl", "No") and symbol not in _SILENT_SYMBOLS:
-                self.miss(symbol, 1)
-        if _CLAUSE_END.search(run):
-            self.close()
-
-    def foreign(self, run: str, script: str) -> None:
-        found = foreign_segment(run, script)
-        if found is None:
-            self.miss(run, len(run) if script in ("Hani", "Hang", "Jpan") else (len(run) + 1) // 2)
-            return
-        self.flush()
-        segment, count = found
-        if self.segments and self.segments[-1].voice == segment.voice and not self.segments[-1].phonemes:
-            segment = Segment(segment.voice, f"{self.segments.pop().content} {segment.content}")
-        self.segments.append(segment)
-        self.syllables += count
-
-    def add(self, sound: str) -> None:
-        if len(self.clause) == LONGEST_CLAUSE or self.bytes + len(sound) + 1 > MOST_BYTES:
-            self.close()
-        self.clause.append(sound)
-        self.bytes += len(sound) + 1
-        self.syllables += 1
-
-    def miss(self, piece: str, count: int) -> None:
-        self.unread.append(piece)
-        self.unreadable += count
-        self.syllables += count
-
-    def close(self) -> None:
-        if self.clause:
-            self.clauses.append(f"[[{' '.join(self.clause)}]]")
-            self.clause, self.bytes = [], 0
-
-    def flush(self) -> None:
-        self.close()
-        if self.clauses:
-            self.segments.append(Segment(VOICE, ", ".join(self.clauses), phonemes=True))
-            self.clauses = []
-
-    def spoken(self) -> Spoken:
-        self.flush()
-        return Spoken(tuple(self.segments), self.syllables, self.unreadable, tuple(self.unread))
+def _read(run: str, sentence: Clauses) -> None:
+    """Add a run of Burmese letters."""
+    for part in _PART.finditer(run):
+        if part["stop"]:
+            sentence.close()
+            continue
+        written = respell(part[0])
+        for index, syllable in enumerate(written):
+            following = written[index + 1] if index + 1 < len(written) else ""
+            before = written[index - 1] if index else ""
+            sound = phonemes(syllable, _minor(before, syllable, following))
+            if sound:
+                sentence.add(sound)
+            elif any(unicodedata.category(character) == "Lo" for character in syllable):
+                sentence.miss(syllable)  # marks without a letter have no sound
 
 
 def _minor(before: str, syllable: str, following: str) -> bool:

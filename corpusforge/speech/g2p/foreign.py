@@ -147,7 +147,8 @@ def foreign_segment(text: str, script: str) -> tuple[Segment, int] | None:
     if script == "Latn":
         text = _WORD.sub(_english, text)
     # Double brackets are espeak's own mark for phonemes.
-    return Segment(voice, " ".join(text.replace("[[", " ").replace("]]", " ").split())), syllables
+    content = " ".join(text.replace("[[", " ").replace("]]", " ").split())
+    return (Segment(voice, content), syllables) if content else None  # ¼ alone is a word to `re`, without a letter
 
 
 def _english(match: re.Match[str]) -> str:

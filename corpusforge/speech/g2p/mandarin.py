@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 
 from corpusforge.speech.engine import Segment, Spoken
-from corpusforge.speech.g2p.foreign import foreign_segment, phrases
+from corpusforge.speech.g2p.foreign import phrases
+from corpusforge.speech.g2p.sentence import Sentence
 from corpusforge.text.chinese import normalize, verbalize
 from corpusforge.text.syllables import script_syllables
 
@@ -46,45 +47,31 @@ _NOT_PUNCTUATION = re.compile(r"[^\s，。、；：？！“”‘’（）《�
 
 def speak(text: str) -> Spoken:
     """A sentence in segments: Mandarin, and other voices for words in other scripts."""
-    segments: list[Segment] = []
-    unread: list[str] = []
-    syllables = unreadable = 0
-    pending = ""
+    sentence = _Sentence()
     for script, run in phrases(verbalize(normalize(text)), {"Hani"}):
         if script == "Hani":
-            syllables += len(run)
-            missing = _UNREAD.findall(run)
-            if missing:
-                unreadable += len(missing)
-                unread += missing
-                run = _UNREAD.sub("", run)
-            pending += run
-            continue
-        if script == "Common":
-            pending += _NOT_PUNCTUATION.sub(" ", run)
-            continue
-        found = foreign_segment(run, script)
-        if found is None:
-            count = max(1, script_syllables(script, run))
-            syllables, unreadable = syllables + count, unreadable + count
-            unread.append(run)
-            continue
-        _flush(pending, segments)
-        pending = ""
-        _foreign(found[0], segments)
-        syllables += found[1]
-    _flush(pending, segments)
-    return Spoken(tuple(segments), syllables, unreadable, tuple(unread))
+            sentence.hanzi(run)
+        elif script == "Common":
+            sentence.pending += _NOT_PUNCTUATION.sub(" ", run)
+        elif not sentence.foreign(run, script):
+            sentence.miss(run, max(1, script_syllables(script, run)))
+    return sentence.spoken()
 
 
-def _flush(text: str, segments: list[Segment]) -> None:
-    if _READ.search(text):
-        content = _MISREAD.sub("\u200b", text.strip().replace("兒", "儿")).translate(_PHONEMES_OF)
-        segments.append(Segment(VOICE, content, phonemes="[[" in content))
+class _Sentence(Sentence):
+    def __init__(self) -> None:
+        super().__init__(joint=", ")
+        self.pending = ""
 
+    def hanzi(self, run: str) -> None:
+        missing = _UNREAD.findall(run)
+        for hanzi in missing:
+            self.miss(hanzi)
+        self.syllables += len(run) - len(missing)
+        self.pending += _UNREAD.sub("", run)
 
-def _foreign(segment: Segment, segments: list[Segment]) -> None:
-    """Words of one voice with nothing to read between them are one segment."""
-    if segments and segments[-1].voice == segment.voice != VOICE:
-        segment = Segment(segment.voice, f"{segments.pop().content}, {segment.content}")
-    segments.append(segment)
+    def flush(self) -> None:
+        if _READ.search(self.pending):
+            content = _MISREAD.sub("\u200b", self.pending.strip().replace("兒", "儿")).translate(_PHONEMES_OF)
+            self.segments.append(Segment(VOICE, content, phonemes="[[" in content))
+        self.pending = ""

@@ -13,7 +13,8 @@ import unicodedata
 from collections.abc import Mapping
 
 from corpusforge.speech.engine import Segment, Spoken
-from corpusforge.speech.g2p.foreign import foreign_segment, phrases, unmarked
+from corpusforge.speech.g2p.foreign import phrases, unmarked
+from corpusforge.speech.g2p.sentence import Sentence
 from corpusforge.text.syllables import count_syllables, script_syllables
 
 REVISION = 2
@@ -51,32 +52,31 @@ def speak(text: str, lang: str, voice: str) -> Spoken:
     """A sentence in segments: its own voice, and others for words in other scripts."""
     script = lang.partition("_")[2]
     own = _OWN.get(script, script)
-    segments: list[Segment] = []
-    unread: list[str] = []
-    syllables = unreadable = 0
-    pending = ""
+    sentence = _Sentence(lang, voice)
     for name, run in phrases(_prepared(text, script, voice), {own}):
         if name == own == "Hani":
-            missing = _HANZI_UNREAD.findall(run)
-            syllables, unreadable = syllables + len(missing), unreadable + len(missing)
-            unread += missing
-            pending += _HANZI_UNREAD.sub("", run)
-            continue
-        if name in ("Common", own):
-            pending += run
-            continue
-        found = foreign_segment(run, name)
-        if found is None:
-            count = max(1, script_syllables(name, run))
-            syllables, unreadable = syllables + count, unreadable + count
-            unread.append(run)
-            continue
-        syllables += _flush(pending, lang, voice, segments)
-        pending = ""
-        segments.append(found[0])
-        syllables += found[1]
-    syllables += _flush(pending, lang, voice, segments)
-    return Spoken(tuple(segments), syllables, unreadable, tuple(unread))
+            for hanzi in _HANZI_UNREAD.findall(run):
+                sentence.miss(hanzi)
+            sentence.pending += _HANZI_UNREAD.sub("", run)
+        elif name in ("Common", own):
+            sentence.pending += run
+        elif not sentence.foreign(run, name):
+            sentence.miss(run, max(1, script_syllables(name, run)))
+    return sentence.spoken()
+
+
+class _Sentence(Sentence):
+    def __init__(self, lang: str, voice: str) -> None:
+        super().__init__()
+        self.lang = lang
+        self.voice = voice
+        self.pending = ""
+
+    def flush(self) -> None:
+        content, self.pending = self.pending.strip(), ""
+        if any(character.isalnum() for character in content):
+            self.segments.append(Segment(self.voice, content))
+            self.syllables += count_syllables(content, self.lang)
 
 
 def _prepared(text: str, script: str, voice: str) -> str:
@@ -92,12 +92,3 @@ def _prepared(text: str, script: str, voice: str) -> str:
     if script == "Latn" and not text.isascii() and base not in _MARKED_LETTERS_KNOWN:
         text = "".join(unmarked(letter) if "\u1e00" <= letter <= "\u1eff" else letter for letter in text)
     return _BRACKETS.sub(" ", text)
-
-
-def _flush(text: str, lang: str, voice: str, segments: list[Segment]) -> int:
-    """Add what the language's own voice reads. Returns its syllables."""
-    content = text.strip()
-    if not any(character.isalnum() for character in content):
-        return 0
-    segments.append(Segment(voice, content))
-    return count_syllables(content, lang)

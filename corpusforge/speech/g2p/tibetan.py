@@ -9,23 +9,20 @@ Sounds that differ from bophono's IPA: the genitive འི lengthens the vowel (
 བོ behind an open syllable, ང, ར, ལ or འ are the particle and sound wa, wo; ʈ and ɖ are the retroflex affricate, ø the
 `y&` of Mandarin yue; unreleased stops are plain ones.
 
-Clauses end at a shad, at punctuation of other scripts, and at the space that stands for a shad behind ཀ, ག and ཤ. A
-clause has at most 100 syllables and 600 bytes: espeak-ng 1.52 takes a longer bracket apart (its buffer holds 800) and
-reads the rest of the mnemonics as English letters.
+Clauses end at a shad, at punctuation of other scripts, and at the space that stands for a shad behind ཀ, ག and ཤ.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 
 from corpusforge.errors import MissingDependency
-from corpusforge.speech.engine import Segment, Spoken
+from corpusforge.speech.engine import Spoken
 from corpusforge.speech.g2p import tibetan_letters as letters
-from corpusforge.speech.g2p.foreign import foreign_segment
+from corpusforge.speech.g2p.sentence import Clauses
 from corpusforge.speech.g2p.tibetan_letters import Phonemes
 from corpusforge.text.scripts import runs
 from corpusforge.text.tibetan import LETTERS, verbalize
@@ -34,14 +31,11 @@ REVISION = 1
 """Raised when the same text may give other phonemes."""
 
 VOICE = "cmn"
-CLAUSE_SYLLABLES = 100
-CLAUSE_BYTES = 600
 
 _PIECE = re.compile(f"(?P<unit>[{LETTERS}]+)|(?P<stop>[\u0f04-\u0f08\u0f0d-\u0f14]+)")
 _STOP = re.compile("[\\n.,;:?!()\\[\\]{}…—。，、；：？！（）]")
 _SHADLESS = re.compile("[ཀགཤ][\u0f71-\u0f7d]?$")
 _JOINS_WORDS = re.compile(r"[\s'’.\-‐‑–&/+]{1,3}")
-_WORD = re.compile(r"[^\W\d_]+")
 _PARTICLE = {particle: "ཝ" + particle[1:] for particle in ("བ", "བའི", "བས", "བའང", "བའམ", "བའོ", "བོ", "བོའི", "བོར", "བོས")}
 _BEFORE_PARTICLE = re.compile("[ངརལའ\u0f71-\u0f7d\u0f90-\u0fbc]$")
 
@@ -102,27 +96,22 @@ def speak(text: str) -> Spoken:
     for index, (script, run) in enumerate(pieces):
         if script == "Tibt":
             sentence.tibetan(run)
-        elif script == "Common":
+            continue
+        sentence.other(run, script)
+        if script == "Common":
             before = pieces[index - 1] if index else ("", "")
             shadless = run.isspace() and before[0] == "Tibt" and _SHADLESS.search(before[1])
-            sentence.common(run, stop=bool(shadless or _STOP.search(run)))
-        else:
-            sentence.foreign(run, script)
+            if shadless or _STOP.search(run):
+                sentence.stop()
     return sentence.spoken()
 
 
-class _Sentence:
-    """Gathers clauses and segments while a sentence is read from left to right."""
+class _Sentence(Clauses):
+    """Clauses of Tibetan, in which a syllable may depend on the one before."""
 
     def __init__(self) -> None:
-        self.segments: list[Segment] = []
-        self.clauses: list[str] = []
-        self.clause: list[str] = []
-        self.bytes = 0
+        super().__init__(VOICE)
         self.previous = ""  # the written syllable before, if this clause has one
-        self.syllables = 0
-        self.unread: list[str] = []
-        self.unreadable = 0
 
     def tibetan(self, run: str) -> None:
         for piece in _PIECE.finditer(run):
@@ -136,59 +125,18 @@ class _Sentence:
             sounds = read_unit(particle if particle and _BEFORE_PARTICLE.search(self.previous) else unit)
             self.previous = unit
             if not sounds:
-                self.miss(unit, 1)
+                self.miss(unit)
             for sound in sounds:
                 self.add(sound)
 
-    def common(self, run: str, stop: bool) -> None:
-        for word in _WORD.findall(run):
-            self.miss(word, (len(word) + 1) // 2)
-        for symbol in run:
-            if unicodedata.category(symbol) in ("Sc", "Sm", "Nl", "No") and symbol not in "<>|~":
-                self.miss(symbol, 1)
-        if stop:
-            self.stop()
-
-    def foreign(self, run: str, script: str) -> None:
-        found = foreign_segment(run, script)
-        if found is None:
-            self.miss(run, len(run) if script in ("Hani", "Hang", "Jpan") else (len(run) + 1) // 2)
-            return
-        segment, syllables = found
-        self.flush()
-        self.segments.append(segment)
-        self.syllables += syllables
-
-    def add(self, sound: str) -> None:
-        if len(self.clause) == CLAUSE_SYLLABLES or self.bytes + len(sound) + 1 > CLAUSE_BYTES:
-            self.close()
-        self.clause.append(sound)
-        self.bytes += len(sound) + 1
-        self.syllables += 1
-
-    def miss(self, piece: str, syllables: int) -> None:
-        self.unread.append(piece)
-        self.unreadable += syllables
-        self.syllables += syllables
-
-    def close(self) -> None:
-        if self.clause:
-            self.clauses.append(f"[[{' '.join(self.clause)}]]")
-            self.clause, self.bytes = [], 0
-
     def stop(self) -> None:
+        """End the clause where the text does; one that is only too long goes on in the next."""
         self.close()
         self.previous = ""
 
     def flush(self) -> None:
         self.stop()
-        if self.clauses:
-            self.segments.append(Segment(VOICE, ", ".join(self.clauses), phonemes=True))
-            self.clauses = []
-
-    def spoken(self) -> Spoken:
-        self.flush()
-        return Spoken(tuple(self.segments), self.syllables, self.unreadable, tuple(self.unread))
+        super().flush()
 
 
 def _merged(pieces: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
