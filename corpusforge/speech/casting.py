@@ -181,13 +181,13 @@ class Casting:
             engine = self._engines[name] = made
         return engine
 
-    def uses_services(self) -> bool:
-        """Whether any engine that the settings name is a service."""
+    def services(self) -> tuple[str, ...]:
+        """Names of all services that the settings name, for any language and speaker."""
         speakers = [speaker.engine for group in self.config.speakers.values() for speaker in group]
         engine = self.config.engine
         chains = [*(engine.values() if isinstance(engine, Mapping) else [engine]), *speakers]
         names = {name for chain in chains if chain for name in ((chain,) if isinstance(chain, str) else chain)}
-        return any(issubclass(find("engines", name), RemoteEngine) for name in names)
+        return tuple(sorted(name for name in names if issubclass(find("engines", name), RemoteEngine)))
 
     async def aclose(self) -> None:
         """End what belongs to the event loop."""

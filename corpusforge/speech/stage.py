@@ -13,7 +13,7 @@ from corpusforge.items import Done, Json, Outcome, Rejected, Utterance
 from corpusforge.speech.audio import decode, encode, finish, missing
 from corpusforge.speech.casting import Casting
 from corpusforge.speech.config import SynthesizeConfig
-from corpusforge.speech.engine import CannotSpeak
+from corpusforge.speech.engine import CannotSpeak, RemoteEngine
 from corpusforge.stage import ReadBlob, Stage, StageConfig, seed_of
 
 if TYPE_CHECKING:
@@ -61,14 +61,8 @@ class Speak(Stage):
     @property
     def concurrency(self) -> int:
         """As many as all services together take."""
-        config = self._casting.config
-        languages = {*config.speakers, *(config.engine if isinstance(config.engine, Mapping) else ()), "default"}
-        engines = {}
-        for lang in languages:
-            for number in range(max(1, len(config.speakers.get(lang, ())))):
-                for name, engine, _ in self._casting.remote(self._casting.part(f"{lang}#{number}")):
-                    engines[name] = engine
-        return sum(engine.concurrency for engine in engines.values()) or 1
+        engines = [self._casting.engine(name) for name in self._casting.services()]
+        return sum(engine.concurrency for engine in engines if isinstance(engine, RemoteEngine)) or 1
 
     def time_limit(self) -> float:
         """None of its own: an engine knows its services' limits, and how often it may ask again."""
@@ -157,7 +151,7 @@ class Synthesize(Stage):
     def parts(cls, config: StageConfig) -> tuple[Stage, ...]:
         """`Speak` goes before it where a service is to speak."""
         assert isinstance(config, SynthesizeConfig)
-        return (Speak(config), cls(config)) if Casting(config).uses_services() else (cls(config),)
+        return (Speak(config), cls(config)) if Casting(config).services() else (cls(config),)
 
     def variant(self, item: Utterance) -> str:
         """Language and speaker."""

@@ -124,7 +124,7 @@ class MaryServer:
         locales: Lines of `/locales`.
         faults: Each spoils one request to `/process`, in order.
         clip: Makes the answer of a sentence: content of a file, by its length in seconds.
-        unreadable: Letters that make it fail with status 500.
+        unreadable: Letters, or other texts, that make it fail with status 500.
         login: User and password that it wants.
         methods: What `/process` takes; 5.2 takes both.
         refusal: Seconds until it refuses another method, after the first time, which is at once.
@@ -136,7 +136,7 @@ class MaryServer:
         locales: Sequence[str] = LOCALES,
         faults: Sequence[Fault] = (),
         clip: Callable[[float], bytes] | None = None,
-        unreadable: str = "\u0f00",
+        unreadable: Sequence[str] = "\u0f00",
         login: str | None = None,
         methods: Sequence[str] = ("GET", "POST"),
         refusal: float = 0.0,
