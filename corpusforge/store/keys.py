@@ -79,11 +79,6 @@ def _shown(value: Json) -> Json:
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def seed_of(key: bytes) -> int:
-    """A random seed for whatever is drawn while this result is made: the key's first 8 bytes."""
-    return int.from_bytes(key[:8], "big")
-
-
 def digest(*parts: str) -> bytes:
     """sha256 over parts, each preceded by its length, so that no two lists of parts collide."""
     whole = "".join([f"{len(part)}:{part}" for part in parts])

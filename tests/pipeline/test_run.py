@@ -15,9 +15,9 @@ import pytest
 from corpusforge.errors import WorkspaceError
 from corpusforge.items import Utterance
 from corpusforge.pipeline.executors.local import LocalExecutor
-from corpusforge.pipeline.plan import Planner
+from corpusforge.pipeline.plan import Planner, Progress
 from corpusforge.pipeline.record import Recorder
-from corpusforge.pipeline.run import Run
+from corpusforge.pipeline.run import LONGEST_CHUNK, Run
 from corpusforge.store.workspace import Workspace
 from tests.pipeline.conftest import RunToys
 from tests.pipeline.toys import Ask, Log, Speak, SpeakConfig, Spoil, Weigh, utterance, utterances
@@ -253,26 +253,35 @@ with Workspace(Path(sys.argv[1])) as workspace, workspace.locked("killed"):
 """
 
 
-def test_kill_9_loses_little_and_leaves_no_process(tmp_path: Path, run_toys: RunToys, workspace: Workspace) -> None:
+def spoken(workspace: Workspace) -> int:
+    """Results of the stage `speak` that the workspace has for good."""
+    return sum('"stage":"speak"' in result.settings for _, result in workspace.index.all_results())
+
+
+def test_kill_9_loses_nothing_that_was_recorded_and_leaves_no_process(
+    tmp_path: Path, run_toys: RunToys, workspace: Workspace
+) -> None:
     log = tmp_path / "log"
     driver = subprocess.Popen([sys.executable, "-c", _KILLED, str(tmp_path), str(log)], stdout=subprocess.PIPE)
     assert driver.stdout is not None
     driver.stdout.readline()
-    time.sleep(2.0)
+    deadline = time.monotonic() + 60
+    while spoken(workspace) < 50:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     children = _children(driver.pid)
     assert children
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    before = len(made(log))
-    assert 20 < before < 900
     deadline = time.monotonic() + 5
     while any(_alive(child) for child in children) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(_alive(child) for child in children)
+    before, recorded = len(made(log)), spoken(workspace)
+    assert 50 <= recorded <= before
     tally = run_toys(utterances(300), [Speak(SpeakConfig(log=str(log))), Weigh(Weigh.Config())])
     assert tally.built + tally.cached == 900
-    # Half a second of two workers that make 100 items a second each, and the chunks in flight.
-    assert len(made(log)) - 900 < 200
+    assert len(made(log)) - before == 900 - recorded
 
 
 def _children(pid: int) -> list[int]:
@@ -286,22 +295,33 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_stop_ends_soon_and_keeps_what_is_done(workspace: Workspace) -> None:
-    stages = [Speak(SpeakConfig(pause=0.01))]
+def test_stop_starts_nothing_new_and_keeps_what_is_done(tmp_path: Path, workspace: Workspace) -> None:
+    log = tmp_path / "log"
+    stages = [Speak(SpeakConfig(log=str(log), pause=0.01))]
     number = workspace.register("toy", workspace.folder / "toy")
 
-    async def go() -> tuple[int, float]:
-        planner, executor = Planner(workspace, "toy", stages), LocalExecutor(stages, workspace.blobs.root, 2)
-        run = Run(planner, Recorder(workspace, number), executor, Log())
-        asyncio.get_running_loop().call_later(1.5, run.stop, 2)
-        start = time.monotonic()
-        tally = await run.run(utterances(1000))
-        assert (tally.stopped, tally.signal) == (True, 2)
-        return tally.built, time.monotonic() - start
+    class Stopper(Log):
+        run: Run
+        begun = 0
 
-    built, seconds = asyncio.run(go())
-    assert 0 < built < 3000
-    assert seconds < 10
+        def item_finished(self, progress: Progress, fresh: bool) -> None:
+            super().item_finished(progress, fresh)
+            if len(self.finished) == 50:
+                self.begun = len(made(log))
+                self.run.stop(2)
+
+    observer = Stopper()
+
+    async def go() -> int:
+        planner, executor = Planner(workspace, "toy", stages), LocalExecutor(stages, workspace.blobs.root, 2)
+        observer.run = Run(planner, Recorder(workspace, number), executor, observer)
+        tally = await observer.run.run(utterances(1000))
+        assert (tally.stopped, tally.signal) == (True, 2)
+        return tally.built
+
+    built = asyncio.run(go())
+    assert 50 <= built < 3000
+    assert len(made(log)) - observer.begun <= 2 * LONGEST_CHUNK  # at most what the two workers had in hand
     planner = Planner(workspace, "toy", stages)
     assert sum(progress.finished for progress in planner.advance(list(utterances(1000)))) >= built
 

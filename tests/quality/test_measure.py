@@ -11,7 +11,7 @@ import re
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpusforge.items import Done, Failed, Utterance
@@ -96,7 +96,6 @@ def test_digital_silence_and_no_audio_have_finite_values():
         assert found["longest_pause"] == 0.0
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(-32768, 32767), max_size=2000),
     st.sampled_from([8000, 11025, 16000, 22050, 24000, 44100, 48000]),
@@ -111,7 +110,6 @@ def test_any_samples_give_values_in_their_range(values, rate, frame):
     assert all(0 <= part <= len(values) / rate + 1e-4 for part in parts)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=1500))
 def test_values_agree_with_plain_arithmetic(values):
     found = audio_metrics(np.array(values, np.int16), RATE, CONFIG)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,10 +173,8 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=[repr(name) for name in BOMBS])
-def test_a_bomb_is_refused_in_time_that_its_size_bounds(tmp_path: Path, bomb: str) -> None:
-    start = time.perf_counter()
-    complaint(write(tmp_path, bomb))
-    assert time.perf_counter() - start < 10
+def test_a_bomb_is_refused_in_few_words(tmp_path: Path, bomb: str) -> None:
+    assert len(complaint(write(tmp_path, bomb))) < 3000
 
 
 plain = st.recursive(

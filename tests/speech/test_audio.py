@@ -89,7 +89,7 @@ def test_a_clip_that_overshoots_when_resampled_is_turned_down_and_not_clipped() 
     assert np.count_nonzero(np.abs(finished) > 0.999 * CEILING) < len(finished) // 100
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(samples=clips, wanted=st.floats(-60, CEILING_DBFS))
 def test_peak_is_reached(samples: NDArray[np.float32], wanted: float) -> None:
     finished, _ = finish(samples, 16000, AudioConfig(loudness=Loudness(peak_dbfs=wanted)))
@@ -97,7 +97,7 @@ def test_peak_is_reached(samples: NDArray[np.float32], wanted: float) -> None:
     assert dbfs(finished) == pytest.approx(wanted, abs=0.001)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(samples=clips, wanted=st.floats(-60, -5))
 def test_loudness_is_reached_unless_the_clip_would_clip(samples: NDArray[np.float32], wanted: float) -> None:
     finished, _ = finish(samples, 16000, AudioConfig(loudness=Loudness(lufs=wanted)))
@@ -125,7 +125,7 @@ def test_loudness_of_a_clip_shorter_than_a_block() -> None:
     assert integrated_loudness(short, 16000) == pytest.approx(integrated_loudness(long, 16000), abs=0.5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     samples=clips,
     before=st.integers(0, 8000),
@@ -183,7 +183,7 @@ def test_values_that_are_not_finite_are_refused(bad: float) -> None:
         encode(samples, 16000, "flac")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(samples=clips, format=st.sampled_from(["flac", "wav"]))
 def test_encoding_loses_half_a_step_at_most(samples: NDArray[np.float32], format: str) -> None:
     content = encode(samples, 16000, format)  # type: ignore[arg-type]

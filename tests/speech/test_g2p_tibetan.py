@@ -205,7 +205,7 @@ def test_what_no_rule_reads_is_counted_and_named(piece: str) -> None:
     assert spoken.syllables == 2 + spoken.unreadable
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.text(
         st.one_of(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpusforge.items import Json, Utterance
-from corpusforge.store.keys import StageKeys, canonical, changes, digest, seed_of
+from corpusforge.store.keys import StageKeys, canonical, changes, digest
 from tests.pipeline.toys import Speak, SpeakConfig, utterance
 
 json_values = st.recursive(
@@ -96,11 +96,6 @@ def test_changes_name_the_setting_by_its_path() -> None:
     old = {"audio": {"rate": 16000, "format": "flac"}, "voice": "cmn"}
     new = {"audio": {"rate": 22050, "format": "flac"}}
     assert changes(old, new) == [("audio.rate", 16000, 22050), ("voice", "cmn", None)]
-
-
-def test_the_seed_follows_from_the_key() -> None:
-    assert seed_of(key(utterance(1))) == seed_of(key(utterance(1)))
-    assert seed_of(key(utterance(1))) != seed_of(key(utterance(2)))
 
 
 def test_long_values_are_kept_as_digests() -> None:

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -49,10 +48,8 @@ def test_a_second_holder_is_told_who_holds_it(tmp_path: Path) -> None:
         ):
             pass
         told: list[str] = []
-        start = time.monotonic()
         with pytest.raises(WorkspaceBusy), other.locked("x", wait=0.3, waiting=told.append):
             pass
-        assert time.monotonic() - start >= 0.3
         assert len(told) == 1
     with other.locked("x"):
         pass
