@@ -321,7 +321,7 @@ def _known(known: Iterable[str]) -> str:
     return "known: " + ", ".join(f"'{name}'" for name in known)
 
 
-def _public(config: SourceConfig | StageConfig) -> dict[str, Json]:
+def _public(config: BaseModel) -> dict[str, Json]:
     private = {
         name
         for name, field in type(config).model_fields.items()
@@ -330,7 +330,8 @@ def _public(config: SourceConfig | StageConfig) -> dict[str, Json]:
         or (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("semantic") is False)
     }
     dumped: dict[str, Json] = config.model_dump(mode="json", exclude=private)
-    return dumped
+    sections = {name: getattr(config, name) for name in dumped}
+    return dumped | {name: _public(section) for name, section in sections.items() if isinstance(section, BaseModel)}
 
 
 _PATHS = {"path", "sib200"}

@@ -29,12 +29,19 @@ class StageConfig(BaseModel):
 
     def semantic(self) -> dict[str, Json]:
         """The settings that decide the result, as JSON values."""
-        skipped = {
-            name
-            for name, info in type(self).model_fields.items()
-            if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("semantic") is False
-        }
-        return self.model_dump(mode="json", exclude=skipped)
+        return semantic(self)
+
+
+def semantic(settings: BaseModel) -> dict[str, Json]:
+    """Settings as JSON values without those that are declared not to be semantic, in sections within them, too."""
+    dumped: dict[str, Json] = settings.model_dump(mode="json")
+    for name, info in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("semantic") is False:
+            del dumped[name]
+        elif isinstance(value, BaseModel):
+            dumped[name] = semantic(value)
+    return dumped
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,8 @@ def fault_of_status(status: int, headers: Mapping[str, str], body: str, now: flo
         body: Its text; an HTML page or a JSON error becomes one readable line.
         now: Seconds since the epoch, for Retry-After dates; None is the clock's.
     """
-    said = readable(body)
-    words = redact(f"HTTP {status}" + (f": {said}" if said else ""))
+    said = readable(redact(body))  # before it is cut: nobody would know half a secret for one
+    words = f"HTTP {status}" + (f": {said}" if said else "")
     spent = any(code in body for code in _QUOTA)
     blocked = status in BLOCKED or spent
     passing = not blocked and (status in PASSING or (status >= 500 and status not in {501, 505, 511}))

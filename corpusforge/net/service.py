@@ -71,6 +71,7 @@ class Service:
         self._limiters: tuple[AsyncLimiter | None, AsyncLimiter | None] | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._putting_off: set[asyncio.Task[object]] = set()
+        self._left = False
 
     async def call(self, send: Callable[[], Awaitable[T]], *, tokens: float = 0) -> T:
         """Ask the service, as often as the policy allows. A call that waits for another try holds no slot.
@@ -189,6 +190,8 @@ class Service:
     def _waiting(self):  # type: ignore[no-untyped-def]
         task = asyncio.current_task()
         assert task is not None
+        if self._left:
+            raise asyncio.CancelledError
         self._putting_off.add(task)
         try:
             yield
@@ -211,7 +214,11 @@ class Service:
         return self._limiters
 
     def leave(self) -> None:
-        """Cancel every task that waits for its turn or for another try; those on the wire go on."""
+        """Send nothing more: whoever waits for a turn or for another try is cancelled, and whoever comes to it later.
+
+        Those on the wire go on.
+        """
+        self._left = True
         for task in list(self._putting_off):
             task.cancel()
 

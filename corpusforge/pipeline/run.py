@@ -315,7 +315,7 @@ class _Stages:
             if not isinstance(outcome, Done | Rejected | Failed):
                 async with asyncio.timeout(limit):
                     outcome = await outcome
-        except BuildStopped:
+        except (BuildStopped, WorkspaceError):  # no other item would fare better
             raise
         except TimeoutError:
             return Reply(Failed(f"took longer than {limit:g} s, given up"), seconds=time.perf_counter() - start)

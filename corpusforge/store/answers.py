@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from corpusforge.errors import WorkspaceError
 from corpusforge.items import Json
@@ -87,23 +88,22 @@ class Answers:
     """
 
     def __init__(self, folder: Path, reading: bool = False) -> None:
-        path = folder / FILE
+        self._path = path = folder / FILE
         try:
-            if reading and not path.is_file():
-                self._db = sqlite3.connect(":memory:", isolation_level=None)
-            else:
-                self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            absent = reading and not path.is_file()
+            self._db = sqlite3.connect(":memory:" if absent else path, isolation_level=None, timeout=30)
+            if not reading:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 # A process that is killed loses nothing; a machine that loses power may lose the last answers.
                 self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            if absent or not reading:
+                self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            mend = "delete it to go on: what it held is asked and paid for again"
-            raise WorkspaceError(f"{path}: {error}; if the file is damaged, {mend}") from error
+            raise self._damaged(error) from error
 
     def get(self, key: bytes) -> Json | None:
         """The answer to a request, None if it was never answered."""
-        row = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        row = self._read("SELECT answer FROM answers WHERE key = ?", (key,))
         return None if row is None else json.loads(row[0])
 
     def put(self, key: bytes, corpus: str, kind: str, answer: Json, spent: Spent) -> None:
@@ -113,7 +113,8 @@ class Answers:
             WorkspaceError: It cannot be written.
         """
         text = json.dumps(answer, ensure_ascii=False)
-        row = (key, corpus, kind, time.time(), text, spent.requests, spent.tokens_in, spent.tokens_out, spent.usd)
+        usd = spent.usd or None  # without a price nobody knows, which is not nothing
+        row = (key, corpus, kind, time.time(), text, spent.requests, spent.tokens_in, spent.tokens_out, usd)
         self._write("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def waste(self, corpus: str, requests: int) -> None:
@@ -121,17 +122,24 @@ class Answers:
         add = "ON CONFLICT (corpus) DO UPDATE SET requests = requests + excluded.requests"
         self._write(f"INSERT INTO wasted VALUES (?, ?) {add}", (corpus, requests))
 
-    def spent(self, corpus: str) -> Spent:
-        """What a corpus has cost so far, over all its builds."""
+    def spent(self, corpus: str, usd: Callable[[int, int], float] = lambda tokens_in, tokens_out: 0.0) -> Spent:
+        """What a corpus has cost so far, over all its builds.
+
+        Args:
+            corpus: Its name.
+            usd: What tokens in and out cost now: for answers that were bought when no price was given.
+        """
         total = "SELECT total(requests), total(tokens_in), total(tokens_out), total(usd) FROM answers WHERE corpus = ?"
-        requests, tokens_in, tokens_out, usd = self._db.execute(total, (corpus,)).fetchone()
-        wasted = self._db.execute("SELECT total(requests) FROM wasted WHERE corpus = ?", (corpus,)).fetchone()[0]
-        return Spent(int(requests + wasted), int(tokens_in), int(tokens_out), usd)
+        requests, tokens_in, tokens_out, known = self._one(total, corpus)
+        free = "SELECT total(tokens_in), total(tokens_out) FROM answers WHERE corpus = ? AND usd IS NULL"
+        cost = known + usd(*map(int, self._one(free, corpus)))
+        (wasted,) = self._one("SELECT total(requests) FROM wasted WHERE corpus = ?", corpus)
+        return Spent(int(requests + wasted), int(tokens_in), int(tokens_out), cost)
 
     def mean_tokens(self, kind: str) -> tuple[int, float, float]:
         """How many answers of a kind there are, and their mean tokens in and out."""
         query = "SELECT count(*), avg(tokens_in), avg(tokens_out) FROM answers WHERE kind = ?"
-        count, tokens_in, tokens_out = self._db.execute(query, (kind,)).fetchone()
+        count, tokens_in, tokens_out = self._one(query, kind)
         return count, tokens_in or 0.0, tokens_out or 0.0
 
     # Batches
@@ -151,11 +159,27 @@ class Answers:
         """Forget a batch whose answers are kept."""
         self._write("DELETE FROM batches WHERE name = ?", (name,))
 
+    def _one(self, query: str, value: str) -> tuple[Any, ...]:
+        row = self._read(query, (value,))
+        assert row is not None  # an aggregate has a row
+        return row
+
+    def _read(self, query: str, values: tuple[Json, ...]) -> tuple[Any, ...] | None:
+        try:
+            row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+        return row
+
+    def _damaged(self, error: sqlite3.Error) -> WorkspaceError:
+        mend = "delete it to go on: what it held is asked and paid for again"
+        return WorkspaceError(f"{self._path}: {error}; if the file is damaged, {mend}")
+
     def _write(self, statement: str, values: tuple[Json, ...] | Mapping[str, Json]) -> None:
         try:
             self._db.execute(statement, values)
         except sqlite3.Error as error:
-            raise WorkspaceError(f"{FILE}: {error}: an answer that was paid for cannot be kept") from error
+            raise WorkspaceError(f"{self._path}: {error}: an answer that was paid for cannot be kept") from error
 
     def close(self) -> None:
         """Close the file."""

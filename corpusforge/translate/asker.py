@@ -11,13 +11,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from corpusforge.items import Json
-from corpusforge.net.service import ServiceError
 from corpusforge.store.answers import Answers, Spent
 from corpusforge.translate.budget import Purse, rule_of_thumb
 from corpusforge.translate.llm import Answer, Llm, Request
-
-GRACE = 60.0
-"""Seconds for answers that are on their way when a build stops."""
 
 
 class Sender(Protocol):
@@ -35,31 +31,32 @@ class Sender(Protocol):
 class Live:
     """Sends every request by itself, within the budget."""
 
-    def __init__(self, llm: Llm, purse: Purse, max_tokens: int) -> None:
-        self._llm, self._purse, self._max_tokens = llm, purse, max_tokens
+    def __init__(self, llm: Llm, purse: Purse, answers: Answers, corpus: str, max_tokens: int) -> None:
+        self._llm, self._purse, self._answers = llm, purse, answers
+        self._corpus, self._max_tokens = corpus, max_tokens
 
     async def send(self, key: bytes, request: Request) -> Answer:
         """One answer under the policy of the service."""
         dearest = self._purse.dearest(request, self._max_tokens)
         await self._purse.reserve(dearest)
-        cost = Spent(1)
-        once_more = Spent(1)
+        sent = 0
+        answer: Answer | None = None
 
-        async def again() -> None:
-            nonlocal dearest
-            await self._purse.reserve(once_more)
-            dearest += once_more
+        def sending() -> None:
+            nonlocal sent, dearest
+            if sent > 0:  # the first one is reserved
+                self._purse.take_now(Spent(1))
+                dearest += Spent(1)
+            sent += 1
 
         try:
             tokens = sum(rule_of_thumb(content) for _, content in request.messages) + self._max_tokens
-            answer = await self._llm.ask(request, tokens=tokens, again=again)
-            cost = self._purse.cost(answer)
+            answer = await self._llm.ask(request, tokens=tokens, sending=sending)
             return answer
-        except ServiceError as error:
-            cost = Spent(error.attempts)
-            raise
         finally:
-            self._purse.settle(dearest, cost)
+            self._purse.settle(dearest, Spent(sent) if answer is None else self._purse.cost(answer))
+            if answer is None and sent:
+                self._answers.waste(self._corpus, sent)
 
     async def finish(self) -> None:
         """Send nothing new; those on the wire end by themselves."""
@@ -103,11 +100,7 @@ class Asker:
         return await asyncio.shield(task)
 
     async def _new(self, key: bytes, request: Request, kind: str) -> Answer:
-        try:
-            answer = await self._sender.send(key, request)
-        except ServiceError as error:
-            self._answers.waste(self._corpus, error.attempts)
-            raise
+        answer = await self._sender.send(key, request)
         self._answers.put(key, self._corpus, kind, answer.plain(), self._purse.cost(answer))
         return answer
 
@@ -116,12 +109,12 @@ class Asker:
         if not task.cancelled():
             task.exception()  # seen: whoever asked may be gone
 
-    async def finish(self, grace: float = GRACE) -> None:
-        """Wait for answers on their way, as long as `grace` seconds; ask nothing new."""
+    async def finish(self) -> None:
+        """Wait for answers on their way, as long as a try may take; ask nothing new."""
         self._leaving = True
         if self._asking:
             await self._sender.finish()
-            await asyncio.wait(list(self._asking.values()), timeout=grace)
+            await asyncio.wait(list(self._asking.values()), timeout=self._llm.service.policy.timeout + 1)
         for task in list(self._asking.values()):
             task.cancel()
         await asyncio.gather(*self._asking.values(), return_exceptions=True)

@@ -335,11 +335,12 @@ class Batches:
             self._settle(wanted, self._purse.cost(end))
             if not wanted.future.done():
                 wanted.future.set_result(end)
-        elif end.passing and wanted.tries <= self._llm.service.policy.retries:
-            self._settle(wanted, Spent(1))
+            return
+        self._settle(wanted, Spent(1))
+        self._answers.waste(self._corpus, 1)
+        if end.passing and wanted.tries <= self._llm.service.policy.retries:
             self._put(name)
         else:
-            self._settle(wanted, Spent(1))
             self._fail(name, ServiceError(f"{self._llm.service.name}: {end.words}", wanted.tries, end))
 
     def _settle(self, wanted: _Wanted, cost: Spent) -> None:

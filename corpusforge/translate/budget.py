@@ -91,8 +91,10 @@ class Purse:
     def dearest(self, request: Request, max_tokens: int, requests: int = 1) -> Spent:
         """The most that a request can cost: no tokenizer makes more tokens than there are bytes."""
         sent = sum(len(content.encode("utf-8", "surrogatepass")) + 16 for _, content in request.messages)
-        sent += len(request.schema or "") + 16
-        usd = self.prices.usd(sent, max_tokens, batch=self.batch) if self.prices is not None else 0.0
+        sent += len((request.schema or "").encode("utf-8", "surrogatepass")) + 16
+        usd = 0.0
+        if self.prices is not None:  # all of it from the cache, or nothing: whichever is dearer
+            usd = max(self.prices.usd(sent, max_tokens, cached, self.batch) for cached in (0, sent))
         return Spent(requests, sent, max_tokens, usd)
 
     @property
@@ -108,6 +110,17 @@ class Purse:
     def take(self, dearest: Spent) -> None:
         """Reserve what a request can cost."""
         self._reserved += dearest
+
+    def take_now(self, dearest: Spent) -> None:
+        """Reserve at once, or not at all: for who holds a reservation already, and would wait for itself.
+
+        Raises:
+            BudgetSpent: It does not fit beside those on their way.
+        """
+        words = self.beyond(dearest)
+        if words is not None:
+            raise BudgetSpent(words)
+        self.take(dearest)
 
     async def reserve(self, dearest: Spent) -> None:
         """Reserve as soon as it fits.

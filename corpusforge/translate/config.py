@@ -17,10 +17,20 @@ from corpusforge.translate.batch import BatchSettings
 from corpusforge.translate.budget import Budget, Prices
 from corpusforge.translate.checks import Checks
 from corpusforge.translate.exemplars import ExemplarConfig
-from corpusforge.translate.llm import OFFICIAL, base_url
+from corpusforge.translate.llm import OFFICIAL, base_url, wrong_url
 from corpusforge.translate.prompts import load_prompt
 
 _SPEED: dict[str, Json] = {"semantic": False}
+_OWN_FIELDS = {
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens", "max_output_tokens"), "give max_tokens, which bounds costs"
+    ),
+    **{name: f"give {name} beside it" for name in ("model", "temperature", "top_p", "seed")},
+    **dict.fromkeys(("messages", "input", "instructions"), "they come from the prompt"),
+    **dict.fromkeys(("response_format", "text"), "it comes from output"),
+    **dict.fromkeys(("n", "stream", "background"), "one whole answer is asked for"),
+}
+"""Fields of a request that other settings decide."""
 
 
 class BackTranslation(BaseModel):
@@ -114,8 +124,16 @@ class TranslateConfig(StageConfig):
     @field_validator("base_url")
     @classmethod
     def _is_a_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError(f"expected an address such as http://127.0.0.1:8000/v1, found '{value}'")
+        wrong = None if value is None else wrong_url(value)
+        if wrong:
+            raise ValueError(wrong)
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _are_others(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in _OWN_FIELDS.keys() & value.keys():
+            raise ValueError(f"'{name}' is not one of the other fields: {_OWN_FIELDS[name]}")
         return value
 
     @model_validator(mode="after")

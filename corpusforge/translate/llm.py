@@ -10,15 +10,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from corpusforge.errors import RecipeError
 from corpusforge.items import Json
-from corpusforge.net.faults import Fault, Refused, fault_of
+from corpusforge.net.faults import Fault, Refused, fault_of, readable
 from corpusforge.net.policy import Policy
-from corpusforge.net.secrets import endpoint, keep_secret, secret
+from corpusforge.net.secrets import endpoint, keep_secret, redact, secret
 from corpusforge.net.service import Service
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Answer:
         refusal: Its words of refusal, where the service has a field for them.
         model: As the service names it.
         tokens_in, tokens_out, cached: Tokens as the service counts them; `cached` are among `tokens_in`.
-        requests: Tries that it took.
+        requests: Requests that it took, those included that brought no answer.
     """
 
     text: str
@@ -72,8 +73,27 @@ class Answer:
 
 
 def base_url(configured: str | None) -> str:
-    """The endpoint: the recipe's, else `OPENAI_BASE_URL`, else OpenAI's own."""
-    return (configured or os.environ.get(URL_VARIABLE, "").strip() or OFFICIAL).rstrip("/")
+    """The endpoint: the recipe's, else `OPENAI_BASE_URL`, else OpenAI's own.
+
+    Raises:
+        RecipeError: It is no address.
+    """
+    named = os.environ.get(URL_VARIABLE, "").strip()
+    url = (configured or named or OFFICIAL).rstrip("/")
+    wrong = wrong_url(url)
+    if wrong:
+        raise RecipeError(f"{'translate.base_url' if configured else URL_VARIABLE}: {wrong}")
+    return url
+
+
+def wrong_url(url: str) -> str | None:
+    """What is wrong with the address of an endpoint, None if nothing is."""
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not parts.query
+    except ValueError:  # brackets, or a port that is none
+        fine = False
+    return None if fine else f"expected an address such as http://127.0.0.1:8000/v1, found '{redact(url)}'"
 
 
 class Llm:
@@ -139,44 +159,42 @@ class Llm:
 
     def missing(self) -> str | None:
         """None if a request can be sent, else what is missing and how to mend it."""
-        if self.endpoint == OFFICIAL and not os.environ.get(self._key_variable, "").strip():
+        key = secret(self._key_variable)
+        if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+            return f"{self._key_variable} is no API key: it has a blank, a line end or a letter that is not ASCII"
+        if self.endpoint == OFFICIAL and key is None:
             mend = f"export {self._key_variable}=…, or set {URL_VARIABLE} to your own endpoint"
             return f"no API key for {self.endpoint}: {mend}"
         return None
 
-    async def ask(
-        self, request: Request, *, tokens: float = 0, again: Callable[[], Awaitable[None]] | None = None
-    ) -> Answer:
-        """One answer, under the policy. `again` is awaited before every try after the first.
+    async def ask(self, request: Request, *, tokens: float = 0, sending: Callable[[], None] = lambda: None) -> Answer:
+        """One answer, under the policy. `sending` is called before every request that goes out.
 
         Raises:
             ServiceError: This request failed for good.
             ServiceDown: The service is down, or has refused the key.
         """
-        tries = 0
+        sent = 0
+
+        async def post(structured: bool) -> Answer:
+            nonlocal sent
+            sending()
+            sent += 1
+            return await self._post(self.body(request, structured))
 
         async def send() -> Answer:
-            nonlocal tries
-            tries += 1
-            if tries > 1 and again is not None:
-                await again()
-            return await self._send(request)
+            structured = not self._plain  # as it is now: another request may find out while this one is on its way
+            try:
+                return await post(structured)
+            except Exception as error:
+                if not (structured and self.structured == "auto" and request.schema and _refuses_format(error)):
+                    raise
+            answer = await post(False)
+            self._plain = True  # from now on, for every request of this build
+            return answer
 
         answer = await self.service.call(send, tokens=tokens)
-        return answer if tries == 1 else replace_requests(answer, tries)
-
-    async def _send(self, request: Request) -> Answer:
-        body = self.body(request)
-        try:
-            return await self._post(body)
-        except Exception as error:
-            if self.structured != "auto" or self._plain or request.schema is None:
-                raise
-            fault = fault_of(error)
-            if fault.status not in {400, 415, 422, 501} or not _about_format(fault.words):
-                raise
-            self._plain = True  # from now on, for every request of this build
-        return await self._post(self.body(request))
+        return replace(answer, requests=sent)
 
     async def _post(self, body: dict[str, Json]) -> Answer:
         client = self.client()
@@ -192,13 +210,16 @@ class Llm:
             Refused: It is not one; worth another try.
         """
         if not isinstance(found, Mapping):
-            raise Refused(Fault(f"an answer that is no JSON object: {str(found)[:80]!r}", passing=True))
+            words = f"an answer that is no JSON object: {readable(redact(str(found)))[:80]!r}"
+            raise Refused(Fault(words, passing=True))
         if found.get("error"):
-            raise Refused(Fault(f"an error instead of an answer: {json.dumps(found['error'])[:200]}", passing=True))
+            said = readable(redact(json.dumps({"error": found["error"]}, ensure_ascii=False)))
+            raise Refused(Fault(f"an error instead of an answer: {said}", passing=True))
         try:
             return self._of_responses(found) if self.api == "responses" else self._of_chat(found)
-        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-            words = f"an answer without {type(error).__name__} {error}: {json.dumps(found)[:120]}"
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+            shown = redact(json.dumps(found, ensure_ascii=False))[:120]
+            words = f"an answer of another form than the API's ({type(error).__name__}: {error}): {shown}"
             raise Refused(Fault(words, passing=True)) from error
 
     def _of_chat(self, found: Mapping[str, Any]) -> Answer:
@@ -207,12 +228,12 @@ class Llm:
         usage = found.get("usage") or {}
         return Answer(
             text=_text(message.get("content")),
-            finish_reason=choice.get("finish_reason"),
-            refusal=message.get("refusal"),
+            finish_reason=_word(choice.get("finish_reason")),
+            refusal=_word(message.get("refusal")),
             model=str(found.get("model") or self.model),
-            tokens_in=int(usage.get("prompt_tokens") or 0),
-            tokens_out=int(usage.get("completion_tokens") or 0),
-            cached=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
+            tokens_in=_count(usage.get("prompt_tokens")),
+            tokens_out=_count(usage.get("completion_tokens")),
+            cached=_count((usage.get("prompt_tokens_details") or {}).get("cached_tokens")),
         )
 
     def _of_responses(self, found: Mapping[str, Any]) -> Answer:
@@ -223,13 +244,13 @@ class Llm:
         refusals = [str(part.get("refusal")) for part in parts if part.get("type") == "refusal"]
         finished = "stop" if found.get("status", "completed") == "completed" else found.get("status")
         return Answer(
-            text="".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text"),
-            finish_reason=reasons.get(incomplete, incomplete) if incomplete else finished,
+            text=_text([part for part in parts if part.get("type") == "output_text"]),
+            finish_reason=_word(reasons.get(incomplete, incomplete) if incomplete else finished),
             refusal=" ".join(refusals) or None,
             model=str(found.get("model") or self.model),
-            tokens_in=int(usage.get("input_tokens") or 0),
-            tokens_out=int(usage.get("output_tokens") or 0),
-            cached=int((usage.get("input_tokens_details") or {}).get("cached_tokens") or 0),
+            tokens_in=_count(usage.get("input_tokens")),
+            tokens_out=_count(usage.get("output_tokens")),
+            cached=_count((usage.get("input_tokens_details") or {}).get("cached_tokens")),
         )
 
     def client(self) -> AsyncOpenAI:
@@ -259,18 +280,21 @@ class Llm:
         self.service.close()
 
 
-def replace_requests(answer: Answer, requests: int) -> Answer:
-    """The answer with another number of tries."""
-    return Answer(**{**answer.plain(), "requests": requests})
-
-
 def _text(content: str | Sequence[Mapping[str, str]] | None) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    return "".join(part.get("text", "") for part in content)
+    """Words of an answer. Halves of surrogate pairs, which no file and no request can hold, become U+FFFD."""
+    said = content if isinstance(content, str) else "".join(part.get("text", "") for part in content or ())
+    return said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _about_format(words: str) -> bool:
-    return (
-        re.search(r"response_format|json_schema|json schema|structured|text\.format|grammar", words, re.I) is not None
-    )
+def _word(value: Json) -> str | None:
+    return None if value is None else _text(str(value))
+
+
+def _count(value: Json) -> int:
+    return max(0, int(value or 0))
+
+
+def _refuses_format(error: Exception) -> bool:
+    fault = fault_of(error)
+    about = r"response_format|json_schema|json schema|structured|text\.format|grammar"
+    return fault.status in {400, 415, 422, 501} and re.search(about, fault.words, re.I) is not None

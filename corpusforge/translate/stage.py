@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import ClassVar, Literal
 
 from corpusforge.errors import MissingDependency
@@ -23,8 +24,6 @@ from corpusforge.translate.exemplars import Exemplar, Pool, Strategy
 from corpusforge.translate.llm import Answer, Llm, Request
 from corpusforge.translate.mining import Mining
 from corpusforge.translate.prompts import Message, Prompt, answer_schema, load_prompt, messages, parse_answer, repair
-
-_NO_CHECK_BY_SCORE = "back_translation and exemplars: {strategy: mined}"
 
 
 @dataclass(slots=True)
@@ -52,6 +51,11 @@ class _Bill:
         self.tokens_in += round(answer.tokens_in / sharers)
         self.tokens_out += round(answer.tokens_out / sharers)
         self.cached += round(answer.cached / sharers)
+
+    def plain(self) -> dict[str, Json]:
+        """As JSON values."""
+        tokens = {"in": self.tokens_in, "out": self.tokens_out, "cached": self.cached}
+        return {"requests": self.requests, "tokens": tokens}
 
 
 class Translate(Stage):
@@ -117,11 +121,15 @@ class Translate(Stage):
         missing = self._new_llm().missing()
         if missing:
             raise MissingDependency(f"translate: {missing}")
-        if config.back_translation is not None or config.exemplars.strategy == "mined":
-            from importlib.util import find_spec
-
-            if find_spec("sacrebleu") is None:
-                raise MissingDependency(f"translate: {_NO_CHECK_BY_SCORE} need pip install 'corpusforge[translate]'")
+        scored = config.back_translation is not None or config.exemplars.strategy == "mined"
+        burmese = any(lang.endswith("_Mymr") for lang in (*config.targets, *((config.source,) if scored else ())))
+        for needed, package, what in (
+            (scored, "sacrebleu", "back_translation and exemplars: {strategy: mined}"),
+            (burmese, "myanmartools", "answers in Burmese letters, which may be in Zawgyi,"),
+        ):
+            if needed and find_spec(package) is None:
+                mend = "pip install 'corpusforge[translate]'"
+                raise MissingDependency(f"translate: {what} need {package}: {mend}")
 
     def estimate(self, item: Utterance) -> Mapping[str, float]:
         """Requests, tokens and cost, by the mean of earlier answers or else by rule; see `estimated_by`."""
@@ -179,14 +187,19 @@ class Translate(Stage):
         if place.reading:
             return
         self._llm = self._new_llm()
-        self._purse = Purse(config.budget, config.prices, self._answers.spent(place.corpus), config.mode == "batch")
+        batch = config.mode == "batch"
+        spent = self._answers.spent(place.corpus)
+        if config.prices is not None:
+            prices = config.prices
+            spent = self._answers.spent(place.corpus, lambda sent, got: prices.usd(sent, got, batch=batch))
+        self._purse = Purse(config.budget, config.prices, spent, batch)
         sender: Sender
         if config.mode == "batch":
             sender = Batches(
                 self._llm, self._purse, self._answers, place.corpus, config.max_tokens, config.batch, place.note
             )
         else:
-            sender = Live(self._llm, self._purse, config.max_tokens)
+            sender = Live(self._llm, self._purse, self._answers, place.corpus, config.max_tokens)
         self._asker = Asker(self._llm, sender, self._answers, self._purse, place.corpus)
 
     async def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome:
@@ -205,11 +218,10 @@ class Translate(Stage):
             again = repair(self._prompt, attempt.asked, attempt.answer.text, wrong, own, output=self._form())
             attempt = await self._attempt("repair", again, source, item.lang, own, bill)
             attempts.append(attempt)
-        tokens = {"in": bill.tokens_in, "out": bill.tokens_out, "cached": bill.cached}
+        said = [attempt.answer.text or attempt.answer.refusal or "" for attempt in attempts]
         if attempt.wrong:
             reason = "; ".join(f"{complaint.name}: {complaint.words}" for complaint in attempt.wrong)
-            said = [attempt.answer.text or attempt.answer.refusal or "" for attempt in attempts]
-            return Rejected(reason, {"answers": said, "requests": bill.requests, "tokens": tokens})
+            return Rejected(reason, {"answers": said, **bill.plain()})
         translation: dict[str, Json] = {
             "model": attempt.answer.model,
             "prompt": f"{self._prompt.name}@{self._prompt.digest[:8]}",
@@ -218,13 +230,12 @@ class Translate(Stage):
             "repaired": len(attempts) - 1,
         }
         if config.back_translation is not None:
-            score = await self._score_back(attempt.text, source, item.lang, bill)
+            score, back = await self._score_back(attempt.text, source, item.lang, bill)
             if score < config.back_translation.least:
-                words = f"back_translation: chrF {score:.1f}, expected at least {config.back_translation.least:g}"
-                return Rejected(words, {"answers": [attempt.answer.text], "requests": bill.requests, "tokens": tokens})
+                words = f"back_translation: chrF {score:.2f}, expected at least {config.back_translation.least:g}"
+                return Rejected(words, {"answers": [*said, back], **bill.plain()})
             translation["chrf"] = round(score, 2)
-        translation["requests"] = bill.requests
-        translation["tokens"] = {"in": bill.tokens_in, "out": bill.tokens_out, "cached": bill.cached}
+        translation |= bill.plain()
         if config.prices is not None:
             usd = config.prices.usd(bill.tokens_in, bill.tokens_out, bill.cached, config.mode == "batch")
             translation["usd"] = round(usd, 8)
@@ -302,7 +313,7 @@ class Translate(Stage):
         finished = "content_filter" if answer.refusal else answer.finish_reason
         origin = self._config.source
         try:
-            attempt.text = clean(parse_answer(answer.text, targets, self._form())[lang])
+            attempt.text = clean(parse_answer(answer.text, targets, self._form())[lang], source)
         except ValueError as error:
             cut = complaints(answer.text, source, origin, lang, self._config.checks, finish_reason=finished)
             final = tuple(complaint for complaint in cut if complaint.name in {"empty", "truncated", "refusal"})
@@ -311,7 +322,8 @@ class Translate(Stage):
         attempt.wrong = complaints(attempt.text, source, origin, lang, self._config.checks, finish_reason=finished)
         return attempt
 
-    async def _score_back(self, text: str, source: str, lang: str, bill: _Bill) -> float:
+    async def _score_back(self, text: str, source: str, lang: str, bill: _Bill) -> tuple[float, str]:
+        """How near a translation back is to the source, and what the model answered."""
         from corpusforge.translate.score import chrf
 
         back = self._config.source
@@ -319,9 +331,9 @@ class Translate(Stage):
         answer = await self._ask("back", asked, (back,))
         bill.add(answer, 1)
         try:
-            return chrf(clean(parse_answer(answer.text, (back,), self._form())[back]), source)
-        except ValueError:
-            return 0.0
+            return chrf(clean(parse_answer(answer.text, (back,), self._form())[back], text), source), answer.text
+        except ValueError as error:  # no translation back is as unlike the source as can be
+            return 0.0, f"({error}) {answer.text}"
 
     async def _mined(self, lang: str) -> Strategy:
         """The strategy of one target, its exemplars mined first where they have to be."""
@@ -350,7 +362,7 @@ class Translate(Stage):
                 asked = messages(self._prompt, text, origin, (target,), shown, output=self._form())
                 try:
                     answer = await self._ask("mine", asked, (target,))
-                    return clean(parse_answer(answer.text, (target,), self._form())[target])
+                    return clean(parse_answer(answer.text, (target,), self._form())[target], text)
                 except (ValueError, ServiceError):
                     return None
 
