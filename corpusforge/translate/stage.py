@@ -94,10 +94,10 @@ class Translate(Stage):
         config = self._config
         if variant not in config.targets:
             return {}
-        together = sorted(config.targets) if config.together else [variant]
+        together = self._targets(variant)
         return {
             **config.semantic(),
-            "targets": together,
+            "targets": list(together),
             "endpoint": endpoint(config.url()),
             "prompt": {"name": self._prompt.name, "digest": self._prompt.digest},
             "exemplars": {lang: dict(self._strategy().revision(config.source, lang)) for lang in together},
@@ -136,15 +136,15 @@ class Translate(Stage):
         config = self._config
         if not self.applies(item):
             return {}
-        lang, sharers = item.lang, len(config.targets) if config.together else 1
-        targets = config.targets if config.together else (lang,)
+        targets = self._targets(item.lang)
+        sharers = len(targets)
         count, tokens_in, tokens_out = 0, 0.0, 0.0
         if self._answers is not None:
             count, tokens_in, tokens_out = self._answers.mean_tokens(self._kind("translate", targets))
         if count < ENOUGH:
             source = item.value("source_text")
-            shown = self._strategy().exemplars_for(source, config.source, lang) if self._can_choose() else ()
-            asked = messages(self._prompt, source, config.source, targets, shown, output=self._form())
+            strategies = dict.fromkeys(targets, self._strategy())
+            asked = self._messages(item, self._chosen(source, targets, strategies) if self._can_choose() else ())
             tokens_in = sum(rule_of_thumb(message["content"]) for message in asked)
             tokens_out = expected_answer(source, config.source, targets)
         amounts = {"requests": 1 / sharers, "tokens in": tokens_in / sharers, "tokens out": tokens_out / sharers}
@@ -167,14 +167,13 @@ class Translate(Stage):
 
     def shown(self, item: Utterance) -> list[Message] | None:
         """The messages that would be sent for an item, None if nothing would."""
-        config = self._config
         if not self.applies(item):
             return None
         if not self._can_choose():
             note = "(exemplars that the model makes itself stand here once the build has mined them)"
             asked = self._messages(item, ())
             return [*asked, {"role": "note", "content": note}]
-        targets = config.targets if config.together else (item.lang,)
+        targets = self._targets(item.lang)
         strategies = dict.fromkeys(targets, self._strategy())
         return self._messages(item, self._chosen(item.value("source_text"), targets, strategies))
 
@@ -206,7 +205,7 @@ class Translate(Stage):
         """Ask, check, have it mended, check again."""
         config = self._config
         source: str = item.value("source_text")
-        targets = config.targets if config.together else (item.lang,)
+        targets = self._targets(item.lang)
         bill = _Bill()
         strategies = {lang: await self._mined(lang) for lang in targets}
         asked = self._messages(item, self._chosen(source, targets, strategies))
@@ -271,6 +270,10 @@ class Translate(Stage):
             policy=config.network,
         )
 
+    def _targets(self, lang: str) -> tuple[str, ...]:
+        """Languages that the request asks for, in an order of their own: the recipe's makes no other request."""
+        return tuple(sorted(self._config.targets)) if self._config.together else (lang,)
+
     def _strategy(self) -> Strategy:
         """Exemplars as keys know them: what `mined` ones are made of, not what came of it."""
         if self._keyed is None:
@@ -293,10 +296,8 @@ class Translate(Stage):
         return tuple(exemplar for lang in targets for exemplar in strategies[lang].exemplars_for(source, origin, lang))
 
     def _messages(self, item: Utterance, chosen: Sequence[Exemplar]) -> list[Message]:
-        config = self._config
-        targets = config.targets if config.together else (item.lang,)
-        source = item.value("source_text")
-        return messages(self._prompt, source, config.source, targets, chosen, output=self._form())
+        source, targets = item.value("source_text"), self._targets(item.lang)
+        return messages(self._prompt, source, self._config.source, targets, chosen, output=self._form())
 
     async def _ask(self, what: str, asked: Sequence[Message], targets: Sequence[str]) -> Answer:
         assert self._asker is not None
