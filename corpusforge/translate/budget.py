@@ -29,7 +29,7 @@ class Prices(BaseModel):
         output: US dollars for a million tokens that are answered.
         cached: US dollars for a million sent tokens that the service had in its cache; null is `input`.
         batch: Share of these prices that a request in `mode: batch` costs; 0.5 where batches are at half price.
-        as_of: The day on which these prices held, such as 2026-11-21; shown with every estimate.
+        as_of: The day on which these prices held, such as '2026-11-21' (in quotes); shown with every estimate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

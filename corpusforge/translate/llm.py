@@ -6,6 +6,7 @@ Chat completions (https://platform.openai.com/docs/api-reference/chat) or the Re
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from corpusforge.errors import RecipeError
 from corpusforge.items import Json
@@ -100,7 +101,8 @@ class Llm:
     """A model at an endpoint.
 
     Args:
-        url: Base URL, such as `http://127.0.0.1:8000/v1`; a user and password in it are kept secret.
+        url: Base URL, such as `http://127.0.0.1:8000/v1`; a user and password in it are kept secret, and sent instead
+            of the API key.
         model: As the endpoint names it.
         api: Chat completions or the Responses API.
         structured: `json` demands structured output, `text` none; `auto` demands it until the endpoint says that it
@@ -129,8 +131,7 @@ class Llm:
         self._key_variable = key_variable
         self._plain = structured == "text"
         self._client: AsyncOpenAI | None = None
-        if urlsplit(url).password:
-            keep_secret(str(urlsplit(url).password))
+        self._login = _login(url)
 
     def key(self, request: Request) -> bytes:
         """What an answer is found by: endpoint, model and everything that is sent."""
@@ -264,7 +265,8 @@ class Llm:
             except (AttributeError, RuntimeError):  # an older openai, or no aiohttp
                 transport = openai.DefaultAsyncHttpxClient()
             self._client = openai.AsyncOpenAI(
-                base_url=self.url,
+                base_url=self.endpoint,
+                default_headers=self._login,
                 api_key=secret(self._key_variable) or "none",
                 max_retries=0,
                 timeout=openai.Timeout(policy.timeout, connect=policy.connect_timeout),
@@ -278,6 +280,18 @@ class Llm:
         if client is not None:
             await client.close()
         self.service.close()
+
+
+def _login(url: str) -> dict[str, str]:
+    """The header for the user and password in an address, in the place of the API key's; empty where it has none."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    user, password = unquote(parts.username), unquote(parts.password or "")
+    coded = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    for hidden in (parts.password or "", password, coded):
+        keep_secret(hidden)
+    return {"Authorization": f"Basic {coded}"}
 
 
 def _text(content: str | Sequence[Mapping[str, str]] | None) -> str:

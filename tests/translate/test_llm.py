@@ -12,6 +12,7 @@ import pytest
 from corpusforge.errors import RecipeError
 from corpusforge.net.faults import Refused
 from corpusforge.net.policy import Policy
+from corpusforge.net.secrets import redact
 from corpusforge.net.service import ServiceDown, ServiceError
 from corpusforge.translate.llm import Answer, Api, Llm, Request, base_url
 from tests.servers import models
@@ -424,6 +425,13 @@ def test_the_password_of_an_address_is_in_no_words() -> None:
         one(client)
     assert "hunter2000" not in str(caught.value)
     assert "someone" not in str(caught.value)
+
+
+def test_a_user_and_password_go_in_the_place_of_the_key(mock: LLMockServer) -> None:
+    client = llm(mock.base_url().replace("://", "://someone:hunter%232000@"))
+    assert one(client).requests == 1
+    assert client.client().default_headers["Authorization"] == "Basic c29tZW9uZTpodW50ZXIjMjAwMA=="
+    assert redact("c29tZW9uZTpodW50ZXIjMjAwMA== hunter#2000 hunter%232000") == "[secret] [secret] [secret]"
 
 
 @pytest.mark.parametrize(
