@@ -134,9 +134,13 @@ def judge(item: Utterance, gates: Gates) -> list[str]:
     A value that is not known (the syllables of an engine that does not count them) is not judged.
 
     Raises:
-        RecipeError: A gate needs a measurement, and the item was not measured.
+        RecipeError: The item was not spoken, or a gate needs a measurement and it was not measured.
     """
     fields = item.fields
+    if "num_samples" not in fields:
+        raise RecipeError(
+            f"{item.id} has no speech: add a stage that speaks, such as synthesize, to the recipe's stages"
+        )
     metrics: Mapping[str, Json] | None = fields.get("metrics")
     reasons: list[str] = []
     duration: float = fields["num_samples"] / fields["sample_rate"]

@@ -154,7 +154,10 @@ class Llm:
             form = {"name": request.name, "schema": json.loads(schema), "strict": True}
         if self.api == "responses":
             format_ = {"text": {"format": {"type": "json_schema", **form}}} if form else {}
-            return {"model": self.model, "input": messages, **format_, **self.sampling}
+            typed = [
+                {"type": "message", **message} for message in messages
+            ]  # llama.cpp knows an assistant's by no other
+            return {"model": self.model, "input": typed, **format_, **self.sampling}
         format_ = {"response_format": {"type": "json_schema", "json_schema": form}} if form else {}
         return {"model": self.model, "messages": messages, **format_, **self.sampling}
 

@@ -92,6 +92,11 @@ def test_what_is_not_known_is_not_judged():
     assert judge(unknown, Gates()) == []
 
 
+def test_an_utterance_without_speech_is_a_mistake_of_the_recipe():
+    with pytest.raises(RecipeError, match=r"one has no speech: add a stage that speaks"):
+        judge(Utterance("one", "g", "d", "zho_Hans", "text", None, "s", "l"), Gates())
+
+
 def test_gates_without_measurements_are_a_mistake_of_the_recipe():
     item = clip().having({"metrics": None})
     with pytest.raises(RecipeError, match=r"one was not measured.*rms_dbfs.*`measure`"):

@@ -50,6 +50,8 @@ stages:
     checks: {script_share: null, language: false, copied: null, length_ratio: null, repeated: false, numbers: false,
       names: false, chatter: false, brackets: false}
     network: {concurrency: 2}
+  - stage: synthesize
+    engine: espeak
 """
 
 
