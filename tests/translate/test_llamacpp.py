@@ -105,7 +105,8 @@ def test_a_true_model_answers_to_the_schema_and_is_asked_once(url: str, tmp_path
     for answer in answers:
         assert answer["tokens_in"] > 50
         assert answer["tokens_out"] > 0
-        if answer["finish_reason"] == "stop":  # the grammar lets nothing else through
+        # The grammar lets nothing else through. llama.cpp makes one of chat completions' schemas only.
+        if api == "chat" and answer["finish_reason"] == "stop":
             assert list(json.loads(answer["text"])["translations"]) == ["fra_Latn"]
     assert any(answer["finish_reason"] == "stop" for answer in answers)
     again = build()
