@@ -249,6 +249,24 @@ def test_leaving_ends_those_that_wait_and_not_those_on_the_wire() -> None:
     assert ends[0] == "here" and all(isinstance(end, asyncio.CancelledError) for end in ends[1:])
 
 
+def test_after_leaving_nothing_is_sent_any_more() -> None:
+    async def leave() -> tuple[list[Any], int]:
+        service = Service("toy", Policy(backoff=0.01))
+        failing = asyncio.create_task(service.call(fails))
+        await asyncio.sleep(0.01)
+        service.leave()
+        late = asyncio.create_task(service.call(fails))
+        return await asyncio.gather(failing, late, return_exceptions=True), service.tries
+
+    async def fails() -> str:
+        await asyncio.sleep(0.05)
+        raise fault(passing=True)
+
+    ends, tries = asyncio.run(leave())
+    assert all(isinstance(end, asyncio.CancelledError) for end in ends)
+    assert tries == 1  # the one on the wire; it is not tried again
+
+
 # ---- Slots
 
 

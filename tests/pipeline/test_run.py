@@ -184,6 +184,12 @@ def test_io_stages_are_awaited_in_the_driver(run_toys: RunToys) -> None:
     ]
 
 
+def test_a_stage_that_cannot_keep_what_it_bought_ends_the_run(run_toys: RunToys) -> None:
+    items = [utterance(1, "zho_Hans", text="unkept"), utterance(2, "zho_Hans", text="fine")]
+    with pytest.raises(WorkspaceError, match="what was paid for cannot be kept"):
+        run_toys(items, [Ask(SpeakConfig())])
+
+
 def test_a_missing_engine_is_found_before_the_first_item_and_only_if_there_is_work(run_toys: RunToys) -> None:
     def check() -> None:
         raise WorkspaceError("no engine")

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from corpusforge.errors import WorkspaceError
 from corpusforge.items import Done, Failed, Json, Outcome, Rejected, Utterance
 from corpusforge.pipeline.plan import Progress
 from corpusforge.stage import ReadBlob, Stage, StageConfig
@@ -139,6 +140,8 @@ class Ask(Speak):
                 file.write(f"{item.id}\n")
         if "raise" in item.text:
             raise ConnectionError("the line is dead")
+        if "unkept" in item.text:
+            raise WorkspaceError("what was paid for cannot be kept")
         return Done({"syllables": len(item.text)}, {"audio": item.text.encode() * 50})
 
 
