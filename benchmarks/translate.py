@@ -3,8 +3,9 @@
 Usage: python benchmarks/translate.py [faults|overhead] [--data MMS.jsonl] [--runs 3]
 
 faults: 1,000 different translations, 32 at once; the server takes 200 ms, and answers 5 % with 429 (Retry-After 1 s)
-and 1 % with 500, the same faults for everybody. Beside each other: `AsyncOpenAI(max_retries=5)` with a semaphore and
-gather, our client with its policy and its kept answers, and the whole program, start included, with checks and store.
+and 1 % with 500, the same faults for everybody. Beside each other, each a process of its own with its start and its
+imports: `AsyncOpenAI(max_retries=5)` with a semaphore and gather, our client with its policy and its kept answers, and
+the whole program with source, checks and store.
 
 overhead: requests a second at 64 at once from a server that takes no time, the client on a core of its own. Beside our
 whole path (kept answers, budget, policy, client) stands the bare openai client with its own transport and with aiohttp.
@@ -15,8 +16,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import heapq
 import json
 import os
+import random
 import resource
 import statistics
 import subprocess
@@ -28,13 +31,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from standin import PROGRAM, Handle, environment, fixed, pinned, reviews, serving, texts
-
-from corpusforge.net.policy import Policy
-from corpusforge.store.answers import Answers, Spent
-from corpusforge.translate.asker import Asker, Live
-from corpusforge.translate.budget import Budget, Purse
-from corpusforge.translate.llm import Llm, Request
-from corpusforge.translate.prompts import answer_schema, load_prompt, messages
 
 ORIGIN, TARGET = "zho_Hans", "bod_Tibt"
 FAULTS = ("--latency", "0.2", "--fault", "429=0.05", "--fault", "500=0.01")
@@ -50,35 +46,47 @@ class Measured(NamedTuple):
     got: int
 
 
-def requests(data: Path, count: int) -> list[Request]:
+class Asked(NamedTuple):
+    """A request: roles and contents, and the schema of the answer."""
+
+    messages: list[tuple[str, str]]
+    schema: str
+
+
+def requests(data: Path, count: int) -> list[Asked]:
     """What the stage would ask, without exemplars: the same for every contestant."""
+    from corpusforge.translate.prompts import answer_schema, load_prompt, messages
+
     prompt = load_prompt("reviews-1")
     schema = json.dumps(answer_schema([TARGET]), ensure_ascii=False)
     found = []
     for number, text in enumerate(texts(data, count)):
         asked = messages(prompt, f"{text}（{number}）", ORIGIN, (TARGET,), (), output="json")
-        found.append(Request(tuple((one["role"], one["content"]) for one in asked), schema, "translations"))
+        found.append(Asked([(one["role"], one["content"]) for one in asked], schema))
     return found
 
 
-Contestant = Callable[[Handle, list[Request], int], Coroutine[Any, Any, int]]
+Contestant = Callable[[str, list[Asked], int], Coroutine[Any, Any, int]]
 
 
 def bare(retries: int, aio: bool = False) -> Contestant:
     """The openai client, a semaphore and gather."""
 
-    async def contestant(server: Handle, asked: list[Request], concurrency: int) -> int:
+    async def contestant(url: str, asked: list[Asked], concurrency: int) -> int:
         import openai
 
         transport = openai.DefaultAioHttpClient() if aio else None
-        client = openai.AsyncOpenAI(base_url=server.url, api_key="none", max_retries=retries, http_client=transport)
+        client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=retries, http_client=transport)
         slots = asyncio.Semaphore(concurrency)
         forms = [
-            {"type": "json_schema", "json_schema": {"name": one.name, "schema": json.loads(one.schema), "strict": True}}
+            {
+                "type": "json_schema",
+                "json_schema": {"name": "translations", "schema": json.loads(one.schema), "strict": True},
+            }
             for one in asked
         ]
 
-        async def one(request: Request, form: Any) -> str | None:
+        async def one(request: Asked, form: Any) -> str | None:
             async with slots:
                 sent: Any = [{"role": role, "content": content} for role, content in request.messages]
                 answer = await client.chat.completions.create(
@@ -93,10 +101,17 @@ def bare(retries: int, aio: bool = False) -> Contestant:
     return contestant
 
 
-async def ours(server: Handle, asked: list[Request], concurrency: int) -> int:
+async def ours(url: str, asked: list[Asked], concurrency: int) -> int:
     """`Asker`, as the stage uses it: a new workspace, every answer kept before it is returned."""
+    from corpusforge.net.policy import Policy
+    from corpusforge.store.answers import Answers, Spent
+    from corpusforge.translate.asker import Asker, Live
+    from corpusforge.translate.budget import Budget, Purse
+    from corpusforge.translate.llm import Llm, Request
+
+    wanted = [Request(tuple(one.messages), one.schema, "translations") for one in asked]
     policy = Policy(concurrency=concurrency)
-    llm = Llm(server.url, "stand-in", sampling={"max_tokens": 2048}, policy=policy)
+    llm = Llm(url, "stand-in", sampling={"max_tokens": 2048}, policy=policy)
     purse = Purse(Budget(), None, Spent())
     with tempfile.TemporaryDirectory() as folder:
         answers = Answers(Path(folder))
@@ -108,39 +123,80 @@ async def ours(server: Handle, asked: list[Request], concurrency: int) -> int:
             async with inside:
                 return (await asker.ask(request, "translate")).text
 
-        found = await asyncio.gather(*map(one, asked), return_exceptions=True)
+        found = await asyncio.gather(*map(one, wanted), return_exceptions=True)
         await asker.finish()
         await llm.aclose()
-        kept = sum(answers.get(llm.key(request)) is not None for request in asked)
+        kept = sum(answers.get(llm.key(request)) is not None for request in wanted)
         answers.close()
     return min(kept, sum(isinstance(text, str) for text in found))
 
 
-def run(contestant: Contestant, server: Handle, asked: list[Request], concurrency: int) -> Measured:
+CONTESTANTS: dict[str, Contestant] = {
+    "AsyncOpenAI(max_retries=5), semaphore, gather": bare(5),
+    "openai, its own transport": bare(0),
+    "openai, aiohttp": bare(0, aio=True),
+    "Asker on Llm": ours,
+}
+RIVAL, _, _, OURS = CONTESTANTS
+STAGE = "build --to translate"
+
+
+def run(contestant: Contestant, server: Handle, asked: list[Asked], concurrency: int) -> Measured:
+    """In this process: without start and imports."""
     before = server.asked()
     cpu, start = time.process_time(), time.perf_counter()
-    got = asyncio.run(contestant(server, asked, concurrency))
+    got = asyncio.run(contestant(server.url, asked, concurrency))
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     return Measured(wall, cpu, server.asked() - before, got)
 
 
-def whole_stage(server: Handle, data: Path, count: int) -> Measured:
-    """`corpusforge build --to translate` of so many reviews into one language, the program's start included."""
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = ["build", "mms", "--source", data, "--workspace", folder, "--to", "translate", "--json"]
-        settings = [f"translate.targets=[{TARGET}]", f"source.sample={count}", "translate.model=stand-in"]
-        command = [PROGRAM, *arguments, *(part for setting in settings for part in ("--set", setting))]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        start = time.perf_counter()
-        done = subprocess.run(list(map(str, command)), env=environment(server), capture_output=True, text=True)
-        wall = time.perf_counter() - start
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+def child(command: list[str], environment: dict[str, str]) -> tuple[dict[str, Any], float, float]:
+    """What a program of its own prints as JSON, its seconds and its CPU seconds."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        sys.exit(f"the build ended with {done.returncode}: {done.stderr.strip()[-1000:]}")
-    report = json.loads(done.stdout)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        sys.exit(f"{command[1:3]} ended with {done.returncode}: {done.stderr.strip()[-1000:]}")
+    return json.loads(done.stdout), wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def client_alone(name: str, server: Handle, asked: Path) -> Measured:
+    """A contestant as a program of its own."""
+    command = [sys.executable, __file__, "--contestant", name, "--asked", str(asked)]
+    found, wall, cpu = child(command, environment(server))
+    return Measured(wall, cpu, server.asked(), found["got"])
+
+
+def whole_stage(server: Handle, data: Path, count: int) -> Measured:
+    """`corpusforge build --to translate` of so many reviews into one language."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["build", "mms", "--source", str(data), "--workspace", folder, "--to", "translate", "--json"]
+        settings = [f"translate.targets=[{TARGET}]", f"source.sample={count}", "translate.model=stand-in"]
+        sets = [part for setting in settings for part in ("--set", setting)]
+        report, wall, cpu = child([str(PROGRAM), *arguments, *sets], environment(server))
     # The stand-in knows no numbers in hanzi: what the checks reject is not lost, it has its verdict.
     return Measured(wall, cpu, server.asked(), report["made"].get("translate", 0))
+
+
+def least(seed: int, count: int, slots: int = 32) -> float:
+    """Seconds that these faults leave to a client that costs nothing and waits no moment longer than it is told."""
+    draw, now, done, waiting, busy = random.Random(seed), 0.0, 0, count, 0
+    events: list[tuple[float, bool]] = []  # when, and whether an answer comes: else a wait is over
+    while done < count:
+        while waiting and busy < slots:
+            waiting, busy = waiting - 1, busy + 1
+            heapq.heappush(events, (now + 0.2, True))
+        now, answered = heapq.heappop(events)
+        if not answered:
+            waiting += 1
+            continue
+        busy -= 1
+        drawn = draw.random()
+        if drawn < 0.06:
+            heapq.heappush(events, (now + (1.0 if drawn < 0.05 else 0.0), False))
+        else:
+            done += 1
+    return now
 
 
 def median(runs: list[Measured], of: Callable[[Measured], float]) -> float:
@@ -148,43 +204,41 @@ def median(runs: list[Measured], of: Callable[[Measured], float]) -> float:
 
 
 def with_faults(data: Path, count: int, runs: int) -> None:
-    asked = requests(data, count)
-    rival = "AsyncOpenAI(max_retries=5), semaphore of 32"
-    contestants: dict[str, Contestant | None] = {rival: bare(5), "Asker on Llm": ours, "build --to translate": None}
-    found: dict[str, list[Measured]] = {name: [] for name in contestants}
+    found: dict[str, list[Measured]] = {RIVAL: [], OURS: [], STAGE: []}
     print(f"{count:,} translations, 200 ms, 32 at once, 5 % 429 (Retry-After 1 s), 1 % 500; {runs} runs")
-    for number in range(runs):
-        for name, contestant in contestants.items():
-            with serving(*FAULTS, "--seed", str(number)) as server:
-                if contestant is None:
-                    measured = whole_stage(server, data, count)
-                else:
-                    measured = run(contestant, server, asked, 32)
-                seen = server.look()
-            found[name].append(measured)
-            counts = seen["counts"]
-            faults = sum(value for key, value in counts.items() if key.startswith("fault"))
-            beyond = counts["answered"] - seen["seen"]  # asked again for what had been answered
-            repairs = f", {more} to have an answer mended" if (more := seen["seen"] - count) else ""
-            print(
-                f"run {number + 1}: {name}: {measured.wall:.2f} s, {measured.cpu:.2f} s of CPU; {count - measured.got} "
-                f"rows lost, {measured.asked:,} requests: {faults} met a fault{repairs}, {beyond} for nothing",
-                flush=True,
-            )
-    theirs = median(found.pop(rival), lambda one: one.wall)
-    print(f"{rival}: median {theirs:.2f} s")
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(requests(data, count), file)
+        file.flush()
+        for number in range(runs):
+            one_run(number, found, data, Path(file.name), count)
+    theirs = median(found.pop(RIVAL), lambda one: one.wall)
+    print(f"{RIVAL}: median {theirs:.2f} s")
     for name, measurements in found.items():
         wall = median(measurements, lambda one: one.wall)
         print(f"{name}: median {wall:.2f} s, {wall / theirs:.2f} of that (target at most {AT_MOST})")
 
 
+def one_run(number: int, found: dict[str, list[Measured]], data: Path, asked: Path, count: int) -> None:
+    print(f"run {number + 1}: no client can be faster than {least(number, count):.2f} s with these faults")
+    for name in found:
+        with serving(*FAULTS, "--seed", str(number)) as server:
+            measured = whole_stage(server, data, count) if name == STAGE else client_alone(name, server, asked)
+            seen = server.look()
+        found[name].append(measured)
+        counts = seen["counts"]
+        faults = sum(value for key, value in counts.items() if key.startswith("fault"))
+        beyond = counts["answered"] - seen["seen"]  # asked again for what had been answered
+        repairs = f", {more} to have an answer mended" if (more := seen["seen"] - count) else ""
+        print(
+            f"run {number + 1}: {name}: {measured.wall:.2f} s, {measured.cpu:.2f} s of CPU; {count - measured.got} "
+            f"rows lost, {measured.asked:,} requests: {faults} met a fault{repairs}, {beyond} for nothing",
+            flush=True,
+        )
+
+
 def overhead(data: Path, count: int, runs: int) -> None:
     asked = requests(data, count)
-    contestants: dict[str, Contestant] = {
-        "openai, its own transport": bare(0),
-        "openai, aiohttp": bare(0, aio=True),
-        "Asker on Llm": ours,
-    }
+    contestants = {name: contestant for name, contestant in CONTESTANTS.items() if name != RIVAL}
     found: dict[str, list[Measured]] = {name: [] for name in contestants}
     with fixed() as server, pinned(server) as where:
         print(f"{len(asked):,} requests, 64 at once, no latency, {where}; {runs} runs", flush=True)
@@ -203,7 +257,7 @@ def overhead(data: Path, count: int, runs: int) -> None:
     for name, measurements in found.items():
         wall = median(measurements, lambda one: one.got / one.wall)
         cpu = median(measurements, lambda one: one.got / one.cpu)
-        target = f" (target at least {AT_LEAST})" if name == "Asker on Llm" else ""
+        target = f" (target at least {AT_LEAST})" if name == OURS else ""
         print(f"{name}: median {wall:.0f}/s, {cpu:.0f} a CPU second{target}")
 
 
@@ -213,7 +267,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a file with the columns of mms (default: the tests' own)")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--count", type=int, help="translations (default: 1,000 with faults, 3,000 without)")
+    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--asked", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.contestant:
+        asked = [
+            Asked([(role, said) for role, said in sent], form) for sent, form in json.loads(options.asked.read_text())
+        ]
+        got = asyncio.run(CONTESTANTS[options.contestant](os.environ["OPENAI_BASE_URL"], asked, 32))
+        print(json.dumps({"got": got}))
+        return
     data = reviews(options.data)
     os.environ.pop("OPENAI_BASE_URL", None)
     if options.what in {"faults", "all"}:
