@@ -179,7 +179,7 @@ def whole_stage(server: Handle, data: Path, count: int) -> Measured:
 
 
 def least(seed: int, count: int, slots: int = 32) -> float:
-    """Seconds that these faults leave to a client that costs nothing and waits no moment longer than it is told."""
+    """Seconds of a client that costs nothing, keeps all slots busy and waits no longer than it is told."""
     draw, now, done, waiting, busy = random.Random(seed), 0.0, 0, count, 0
     events: list[tuple[float, bool]] = []  # when, and whether an answer comes: else a wait is over
     while done < count:
@@ -219,7 +219,7 @@ def with_faults(data: Path, count: int, runs: int) -> None:
 
 
 def one_run(number: int, found: dict[str, list[Measured]], data: Path, asked: Path, count: int) -> None:
-    print(f"run {number + 1}: no client can be faster than {least(number, count):.2f} s with these faults")
+    print(f"run {number + 1}: a client that costs nothing takes {least(number, count):.2f} s with these faults")
     for name in found:
         with serving(*FAULTS, "--seed", str(number)) as server:
             measured = whole_stage(server, data, count) if name == STAGE else client_alone(name, server, asked)
