@@ -26,11 +26,14 @@ CREATE TABLE IF NOT EXISTS answers (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answers_kind ON answers (kind, tokens_in, tokens_out);
 CREATE INDEX IF NOT EXISTS answers_corpus ON answers (corpus, requests, tokens_in, tokens_out, usd);
-CREATE TABLE IF NOT EXISTS batches (
-    name TEXT PRIMARY KEY, service TEXT NOT NULL, id TEXT, made REAL NOT NULL, keys TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS pending (
+    name TEXT PRIMARY KEY, service TEXT NOT NULL, id TEXT, corpus TEXT NOT NULL, made REAL NOT NULL, keys TEXT NOT NULL,
+    requests INTEGER NOT NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, usd REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS wasted (corpus TEXT PRIMARY KEY, requests INTEGER NOT NULL) WITHOUT ROWID;
 """
+_PUT = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WASTE = "INSERT INTO wasted VALUES (?, ?) ON CONFLICT (corpus) DO UPDATE SET requests = requests + excluded.requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +70,20 @@ class PendingBatch:
     """A batch of requests at a service, or on its way there.
 
     Attributes:
-        name: Made from the requests in it.
+        name: Ours.
         id: What the service calls it; None if it is not known whether it got there.
+        corpus: Whose money it is.
         made: Seconds since the epoch.
         keys: The requests, as hex.
+        dearest: The most that it can cost.
     """
 
     name: str
     id: str | None
+    corpus: str
     made: float
     keys: tuple[str, ...]
+    dearest: Spent = Spent()
 
 
 class Answers:
@@ -112,15 +119,11 @@ class Answers:
         Raises:
             WorkspaceError: It cannot be written.
         """
-        text = json.dumps(answer, ensure_ascii=False)
-        usd = spent.usd or None  # without a price nobody knows, which is not nothing
-        row = (key, corpus, kind, time.time(), text, spent.requests, spent.tokens_in, spent.tokens_out, usd)
-        self._write("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._write(_PUT, _row(key, corpus, kind, answer, spent))
 
     def waste(self, corpus: str, requests: int) -> None:
         """Count requests that brought no answer."""
-        add = "ON CONFLICT (corpus) DO UPDATE SET requests = requests + excluded.requests"
-        self._write(f"INSERT INTO wasted VALUES (?, ?) {add}", (corpus, requests))
+        self._write(_WASTE, (corpus, requests))
 
     def spent(self, corpus: str, usd: Callable[[int, int], float] = lambda tokens_in, tokens_out: 0.0) -> Spent:
         """What a corpus has cost so far, over all its builds.
@@ -146,18 +149,50 @@ class Answers:
 
     def batches(self, service: str) -> list[PendingBatch]:
         """Batches of a service that have not been taken in yet, the oldest first."""
-        query = "SELECT name, id, made, keys FROM batches WHERE service = ? ORDER BY made, name"
-        rows = self._db.execute(query, (service,))
-        return [PendingBatch(name, id, made, tuple(json.loads(keys))) for name, id, made, keys in rows]
+        columns = "name, id, corpus, made, keys, requests, tokens_in, tokens_out, usd"
+        query = f"SELECT {columns} FROM pending WHERE service = ? ORDER BY made, name"
+        try:
+            rows = self._db.execute(query, (service,)).fetchall()
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+        return [
+            PendingBatch(name, id, corpus, made, tuple(json.loads(keys)), Spent(*dearest))
+            for name, id, corpus, made, keys, *dearest in rows
+        ]
 
-    def put_batch(self, service: str, name: str, keys: Iterable[str], id: str | None = None) -> None:
+    def put_batch(self, service: str, batch: PendingBatch) -> None:
         """Remember a batch: once before it is made (without an id), once after."""
-        row = (name, service, id, time.time(), json.dumps(list(keys)))
-        self._write("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)", row)
+        dearest = batch.dearest
+        amounts = (dearest.requests, dearest.tokens_in, dearest.tokens_out, dearest.usd)
+        row = (batch.name, service, batch.id, batch.corpus, batch.made, json.dumps(batch.keys), *amounts)
+        self._write("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def take_in(self, batch: PendingBatch, rows: Iterable[tuple[bytes, str, Json, Spent]], unanswered: int) -> None:
+        """Keep the answers of a batch, each with key, kind and cost, and forget the batch, in one step.
+
+        Args:
+            batch: It is over.
+            rows: What was answered.
+            unanswered: Requests that brought no answer.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(_PUT, (_row(key, batch.corpus, *row) for key, *row in rows))
+                if unanswered:
+                    self._db.execute(_WASTE, (batch.corpus, unanswered))
+                self._db.execute("DELETE FROM pending WHERE name = ?", (batch.name,))
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # an error of the disk's has ended it already
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._unwritten(error) from error
 
     def drop_batch(self, name: str) -> None:
-        """Forget a batch whose answers are kept."""
-        self._write("DELETE FROM batches WHERE name = ?", (name,))
+        """Forget a batch of which nothing will come."""
+        self._write("DELETE FROM pending WHERE name = ?", (name,))
 
     def _one(self, query: str, value: str) -> tuple[Any, ...]:
         row = self._read(query, (value,))
@@ -179,8 +214,17 @@ class Answers:
         try:
             self._db.execute(statement, values)
         except sqlite3.Error as error:
-            raise WorkspaceError(f"{self._path}: {error}: an answer that was paid for cannot be kept") from error
+            raise self._unwritten(error) from error
+
+    def _unwritten(self, error: sqlite3.Error) -> WorkspaceError:
+        return WorkspaceError(f"{self._path}: {error}: an answer that was paid for cannot be kept")
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _row(key: bytes, corpus: str, kind: str, answer: Json, spent: Spent) -> tuple[Json, ...]:
+    text = json.dumps(answer, ensure_ascii=False)
+    usd = spent.usd or None  # without a price nobody knows, which is not nothing
+    return (key, corpus, kind, time.time(), text, spent.requests, spent.tokens_in, spent.tokens_out, usd)

@@ -114,8 +114,8 @@ class Asker:
     async def finish(self) -> None:
         """Wait for answers on their way, as long as a try may take; ask nothing new."""
         self._leaving = True
+        await self._sender.finish()  # it may watch batches of an earlier build, which nobody asks for
         if self._asking:
-            await self._sender.finish()
             await asyncio.wait(list(self._asking.values()), timeout=self._llm.service.policy.timeout + 1)
         for task in list(self._asking.values()):
             task.cancel()

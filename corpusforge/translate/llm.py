@@ -191,7 +191,9 @@ class Llm:
             try:
                 return await post(structured)
             except Exception as error:
-                if not (structured and self.structured == "auto" and request.schema and _refuses_format(error)):
+                if not (
+                    structured and self.structured == "auto" and request.schema and _refuses_format(fault_of(error))
+                ):
                     raise
             answer = await post(False)
             self._plain = True  # from now on, for every request of this build
@@ -199,6 +201,12 @@ class Llm:
 
         answer = await self.service.call(send, tokens=tokens)
         return replace(answer, requests=sent)
+
+    def drops_format(self, request: Request, fault: Fault) -> bool:
+        """Whether a fault says that there is no structured output, which may be done without: from now on it is."""
+        dropped = self.structured == "auto" and request.schema is not None and _refuses_format(fault)
+        self._plain = self._plain or dropped
+        return dropped
 
     async def _post(self, body: dict[str, Json]) -> Answer:
         client = self.client()
@@ -311,7 +319,6 @@ def _count(value: Json) -> int:
     return max(0, int(value or 0))
 
 
-def _refuses_format(error: Exception) -> bool:
-    fault = fault_of(error)
+def _refuses_format(fault: Fault) -> bool:
     about = r"response_format|json_schema|json schema|structured|text\.format|grammar"
     return fault.status in {400, 415, 422, 501} and re.search(about, fault.words, re.I) is not None

@@ -16,7 +16,7 @@ from corpusforge.net.service import ServiceError
 from corpusforge.stage import Place, ReadBlob, Stage, StageConfig
 from corpusforge.store.answers import Answers
 from corpusforge.translate.asker import Asker, Live, Sender
-from corpusforge.translate.batch import Batches
+from corpusforge.translate.batch import Batches, service_name
 from corpusforge.translate.budget import ENOUGH, Purse, expected_answer, rule_of_thumb
 from corpusforge.translate.checks import Complaint, clean, complaints
 from corpusforge.translate.config import TranslateConfig
@@ -108,7 +108,7 @@ class Translate(Stage):
         """Utterances that wait for an answer, or for another try: several times what may be on the wire."""
         config = self._config
         if config.mode == "batch":
-            return config.batch.size * (len(config.targets) if config.together else 1)
+            return config.batch.size * config.batch.parallel * (len(config.targets) if config.together else 1)
         return 4 * config.network.concurrency + 32
 
     def time_limit(self) -> float:
@@ -199,6 +199,10 @@ class Translate(Stage):
             )
         else:
             sender = Live(self._llm, self._purse, self._answers, place.corpus, config.max_tokens)
+            on_the_way = sum(len(pending.keys) for pending in self._answers.batches(service_name(self._llm)))
+            if on_the_way:
+                words = "requests of an earlier build are on their way in batches; what is asked now, one by one, is"
+                place.note(f"translate: {on_the_way:,} {words} paid for twice. mode: batch takes them up")
         self._asker = Asker(self._llm, sender, self._answers, self._purse, place.corpus)
 
     async def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome:

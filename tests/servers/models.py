@@ -40,7 +40,7 @@ def translated(source: str, lang: str) -> str:
     """A text in the script of `lang`, always the same for a source, with the source's numbers and Latin words."""
     script = lang.rpartition("_")[2]
     known = SYLLABLES[script]
-    seed = int.from_bytes(hashlib.sha256(f"{lang}{source}".encode()).digest()[:8])
+    seed = int.from_bytes(hashlib.sha256(f"{lang}{source}".encode("utf-8", "surrogatepass")).digest()[:8])
     draw = random.Random(seed)
     out: list[str] = []
     owed = 0.0
@@ -70,6 +70,8 @@ class Model:
         self.batches: dict[str, dict[str, Any]] = {}
         self.lines: Counter[str] = Counter()
         self.hold = False  # batches stay in progress
+        self.stall: list[str] = []  # calls of the Batch API, as counted, that are carried out but not answered yet
+        self.plain = False  # lines of batches that demand structured output are refused
         self.draw = random.Random(seed)
 
     def answer(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +90,8 @@ class Model:
         else:
             targets = re.findall(r"<([a-z]{3}_[A-Z][a-z]{3})>", messages[-1]["content"]) or ["bod_Tibt"]
             text = "\n".join(f"<{lang}>{translated(source, lang)}</{lang}>" for lang in dict.fromkeys(targets))
-        step = self.script.pop(0) if self.script else None
+        of_batch = bool(self.script) and isinstance(self.script[0], dict) and "batch" in self.script[0]
+        step = self.script.pop(0) if self.script and not of_batch else None
         finish = "stop"
         if isinstance(step, dict):
             text, finish = step.get("text", text), step.get("finish_reason", finish)
@@ -116,7 +119,10 @@ class Model:
                 setattr(self, name, value)
             return 200, {}, {}
         if path.startswith(("/v1/files", "/v1/batches")):
-            return self.batch_api(method, path, body)
+            answered = self.batch_api(method, path, body)
+            while self.call(method, path) in self.stall:
+                await asyncio.sleep(0.01)
+            return answered
         self.counts["asked"] += 1
         if self.latency:
             await asyncio.sleep(self.latency)
@@ -142,8 +148,11 @@ class Model:
                 return int(status)
         return None
 
+    def call(self, method: str, path: str) -> str:
+        return f"{method} {re.sub(r'(file|batch)-[0-9]+', '…', path.partition('?')[0])}"
+
     def batch_api(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, str], Any]:
-        self.counts[f"{method} {re.sub(r'(file|batch)-[0-9]+', '…', path.partition('?')[0])}"] += 1
+        self.counts[self.call(method, path)] += 1
         if path == "/v1/files" and method == "POST":
             boundary = body.split(b"\r\n", 1)[0]
             parts = [part.split(b"\r\n\r\n", 1) for part in body.split(boundary) if b"\r\n\r\n" in part]
@@ -161,6 +170,9 @@ class Model:
                 "created_at": 2_000_000_000 + len(self.batches), "metadata": wanted.get("metadata"),
                 "input_file_id": wanted["input_file_id"], "completion_window": wanted["completion_window"],
             }  # fmt: skip
+            if self.script and isinstance(self.script[0], int):  # refused
+                self.batches.pop(id)
+                return self.script.pop(0), {}, {"error": {"message": "scripted"}}
             if self.script and self.script[0] == "lose the answer":  # it arrived, but the client does not hear of it
                 self.script.pop(0)
                 return 500, {}, {"error": {"message": "lost"}}
@@ -184,7 +196,11 @@ class Model:
                          "purpose": "batch", "status": "processed"}  # fmt: skip
 
     def finish(self, batch: dict[str, Any]) -> None:
-        """End a batch: with everything, or as a script says: {"batch": "expired", "answered": 3} leaves the rest."""
+        """End a batch: with everything, or as a script says.
+
+        {"batch": "expired", "answered": 3, "failed": 1} leaves all but the first 3 and fails the first; {"batch":
+        "failed", "answered": 0, "errors": […]} refuses it. Lines that expired stand in the error file, as at OpenAI.
+        """
         script = (
             self.script.pop(0) if self.script and isinstance(self.script[0], dict) and "batch" in self.script[0] else {}
         )
@@ -192,6 +208,13 @@ class Model:
         for number, line in enumerate(self.files[batch["input_file_id"]].splitlines()):
             row = json.loads(line)
             if number >= script.get("answered", 10**9):
+                if script["batch"] == "expired":
+                    error = {"code": "batch_expired", "message": "not executed before the window expired"}
+                    failed.append({"custom_id": row["custom_id"], "response": None, "error": error})
+                continue
+            if self.plain and "response_format" in row["body"]:
+                error = {"status_code": 400, "body": {"error": {"message": "no 'response_format' of type json_schema"}}}
+                failed.append({"custom_id": row["custom_id"], "response": error, "error": None})
                 continue
             if number < script.get("failed", 0):
                 error = {"status_code": 500, "body": {"error": {"message": "scripted"}}}
@@ -204,6 +227,8 @@ class Model:
             if rows:
                 batch[name] = self.file("\n".join(map(json.dumps, rows)).encode())[2]["id"]
         batch["status"] = script.get("batch", "completed")
+        if "errors" in script:
+            batch["errors"] = {"object": "list", "data": script["errors"]}
 
 
 class Connection(asyncio.Protocol):

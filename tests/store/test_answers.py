@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +63,29 @@ def test_estimates_have_the_mean_of_a_kind(tmp_path: Path) -> None:
 
 def test_batches_are_remembered_until_they_are_dropped(tmp_path: Path) -> None:
     answers = Answers(tmp_path)
-    answers.put_batch("service", "one", ["aa", "bb"])
-    answers.put_batch("another", "two", ["cc"], "batch-2")
-    (found,) = answers.batches("service")
-    assert (found.name, found.id, found.keys) == ("one", None, ("aa", "bb"))
-    answers.put_batch("service", "one", ["aa", "bb"], "batch-1")
-    assert [batch.id for batch in Answers(tmp_path).batches("service")] == ["batch-1"]
+    one = PendingBatch("one", None, "mine", 2.5, ("aa", "bb"), Spent(2, 30, 40, 0.5))
+    two = PendingBatch("two", "batch-2", "mine", 1.5, ("cc",))
+    answers.put_batch("service", one)
+    answers.put_batch("another", two)
+    assert answers.batches("service") == [one]
+    answers.put_batch("service", replace(one, id="batch-1"))
+    assert Answers(tmp_path).batches("service") == [replace(one, id="batch-1")]
     answers.drop_batch("one")
     assert answers.batches("service") == []
-    assert isinstance(answers.batches("another")[0], PendingBatch)
+    assert answers.batches("another") == [two]
+
+
+def test_a_batch_is_taken_in_whole_or_not_at_all(tmp_path: Path) -> None:
+    answers = Answers(tmp_path)
+    batch = PendingBatch("one", "batch-1", "mine", 2.5, ("aa", "bb"))
+    answers.put_batch("service", batch)
+    good = (b"a", "batch", answer(), Spent(1, 7, 3, 0.5))
+    with pytest.raises(WorkspaceError, match="cannot be kept"):
+        answers.take_in(batch, [good, (None, "batch", answer(), Spent(1))], 1)  # type: ignore[list-item]
+    assert (answers.get(b"a"), answers.spent("mine"), answers.batches("service")) == (None, Spent(), [batch])
+    answers.take_in(batch, [good], 1)
+    assert (answers.get(b"a"), answers.spent("mine")) == (answer(), Spent(2, 7, 3, 0.5))
+    assert answers.batches("service") == []
 
 
 def test_reading_makes_no_file_and_changes_none(tmp_path: Path) -> None:
