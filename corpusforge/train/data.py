@@ -170,7 +170,7 @@ def _check_labels(
     if not labels:
         raise CorpusError(
             f"{corpus.folder} has no labels to learn: build it with `source.labels: domain` or `sib200` (flores200), "
-            "or give your table a column for them (`source.columns.label`)"
+            "or name the column of your table that has them (`source.label`)"
         )
     used = [split for split in SPLITS if examples[split]]
     counts = Counter((example.label, split) for split in used for group in examples[split] for example in group)

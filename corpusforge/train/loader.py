@@ -96,7 +96,8 @@ class Loader:
             dataset: The examples.
             text: Makes the tokens; None for models without text.
             cache: Features of the dataset's audio; None for models without speech.
-            groups: Parallel groups a batch of this rank, at most.
+            groups: Parallel groups a batch of this rank, at most; where it is 1 and there are several ranks, a batch
+                may have one more, since none may be empty.
             max_length: Tokens a row, at most.
             rank: This process among `world`.
             world: Processes that train together; each gets as many batches as the others.
@@ -117,7 +118,7 @@ class Loader:
 
     def steps(self, split: str) -> int:
         """Batches of a pass over `split`: the same for every rank."""
-        return -(-len(self._groups(split)) // (self.groups * self.world))
+        return self._steps(split, len(self._groups(split)))
 
     def batches(self, split: str, *, shuffle_seed: int | None = None, epoch: int = 0, skip: int = 0) -> Iterator[Batch]:
         """One pass over a split.
@@ -185,16 +186,19 @@ class Loader:
             frames,
         )
 
+    def _steps(self, split: str, count: int) -> int:
+        if count < self.world:
+            raise CorpusError(f"{split} has {count} parallel groups, {self.world} processes need one each")
+        return min(-(-count // (self.groups * self.world)), count // self.world)
+
     def _plan(self, rows: _Rows, split: str, seed: int | None, epoch: int) -> list[Ints]:
         """The groups of every step, all ranks together."""
         count = len(rows.bounds) - 1
-        if count < self.world:
-            raise CorpusError(f"{split} has {count} parallel groups, {self.world} processes need one each")
+        steps = self._steps(split, count)
         order = np.arange(count)
         draw = None if seed is None else np.random.default_rng([seed, epoch])
         if draw is not None:
             order = draw.permutation(count)
-        steps = -(-count // (self.groups * self.world))
         if not self.buckets:
             return np.array_split(order, steps)
         # The longest row of a group decides what it costs; speech costs more than text.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ class Syllables:
 
     def tokenize(self, texts: list[str], max_length: int) -> list[list[int]]:
         self.calls += 1
-        return [[1, *(3 + ord(character) % 5000 for character in text)][: max_length - 1] + [2] for text in texts]
+        return [[1, *(3 + ord(character) % 5000 for character in text[: max_length - 2]), 2] for text in texts]
 
 
 class Strided(nn.Module):
@@ -86,3 +88,16 @@ def whole(pack: AudioPack, corpus: Path) -> bool:
         )
         for record in Corpus(corpus)
     )
+
+
+@pytest.fixture(scope="session")
+def sample_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus that `corpusforge build` makes of the sample."""
+    pytest.importorskip("espeakng_loader", reason="the extra espeak is not installed")
+    pytest.importorskip("bophono", reason="the extra espeak is not installed")
+    root = tmp_path_factory.mktemp("built")
+    program = Path(sys.executable).parent / "corpusforge"
+    command = [program, "build", "flores200", "--sample", "--workspace", root / "ws", "--out", root / "corpora"]
+    subprocess.run([*command, "--quiet"], check=True)
+    [folder] = (root / "corpora").iterdir()
+    return folder
