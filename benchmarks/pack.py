@@ -55,6 +55,7 @@ def corpus(folder: Path, clips: int, seconds: float) -> Path:
         sha = hashlib.sha256((blobs / "new").read_bytes()).hexdigest()
         (blobs / "new").rename(blobs / sha)
         fields = {"audio": sha, "sample_rate": RATE, "num_samples": length, "engine": "espeak", "voice": "cmn"}
+        fields["voice_license"] = "GPL-3.0-or-later"
         name, document, label = f"g-{group:05d}", f"doc-{group // 4}", ("news", "travel")[group // 4 % 2]
         item = Utterance(f"{name}.{lang}", name, document, lang, f"text {number}", label, "sample", "CC0-1.0", fields)
         items.append(item)
