@@ -39,6 +39,8 @@ FILE_LIMIT = 100_000_000
 """Bytes of a batch's file: services take 200 MB, and it has to be sent within one `timeout`."""
 CLOCKS = 24 * 3600.0
 """Seconds by which the service's clock and ours may differ."""
+LOOKS = 3
+"""Times that a damaged file of answers is downloaded once more: what cannot be read is asked, and paid for, again."""
 _OVER = {"completed", "expired", "cancelled", "failed"}
 
 
@@ -335,29 +337,38 @@ class Batches:
         ends: dict[str, Answer | Fault] = {}
         for file in ("error_file_id", "output_file_id"):
             if state.get(file):
-                ends |= self._read(await self._download(str(state[file])))
+                ends |= await self._download(str(state[file]))
         self._take_in(batch, state, ends)
 
-    async def _download(self, file: str) -> bytes:
-        client = self._llm.client()
+    async def _download(self, file: str) -> dict[str, Answer | Fault]:
+        """What a file says became of each request."""
+        client, service = self._llm.client(), self._llm.service
+        tries = 0
 
-        async def get() -> bytes:
-            return (await client.files.content(file)).content
+        async def get() -> dict[str, Answer | Fault]:
+            nonlocal tries
+            tries += 1
+            ends, damaged = self._read((await client.files.content(file)).content)
+            if damaged and tries <= min(LOOKS, service.policy.retries):  # by the way, perhaps, and not at its origin
+                raise Refused(Fault(f"{damaged:,} damaged lines in the answers' file {file}", passing=True))
+            return ends
 
-        return await self._llm.service.call(get)
+        return await service.call(get)
 
-    def _read(self, content: bytes) -> dict[str, Answer | Fault]:
-        """Ends by request: an answer, or why there is none."""
+    def _read(self, content: bytes) -> tuple[dict[str, Answer | Fault], int]:
+        """Ends by request, an answer or why there is none; and the number of damaged lines."""
         ends: dict[str, Answer | Fault] = {}
-        for line in content.splitlines():
+        damaged = 0
+        for line in filter(None, map(bytes.strip, content.splitlines())):
             try:
                 row = json.loads(line)
                 name = str(row["custom_id"])
                 response = row.get("response") or {}
                 status, body = response.get("status_code"), response.get("body")
             except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # a damaged line: its request counts as unanswered
-            if row.get("error") or status is None:  # it was not even tried: the time was over, or a machine broke down
+                damaged += 1  # its request counts as unanswered
+                continue
+            if row.get("error") or not isinstance(status, int):  # not even tried: the time was over, or a machine broke
                 said = readable(redact(json.dumps({"error": row.get("error")}, ensure_ascii=False)))
                 ends[name] = Fault(said or "no answer", passing=True)
             elif status != 200:
@@ -367,7 +378,7 @@ class Batches:
                     ends[name] = self._llm.answer(body)
                 except Refused as refused:
                     ends[name] = refused.fault
-        return ends
+        return ends, damaged
 
     def _take_in(self, batch: PendingBatch, state: Mapping[str, Any], ends: Mapping[str, Answer | Fault]) -> None:
         """Keep what was answered and forget the batch; give the answers to whoever waits, ask for the rest again."""

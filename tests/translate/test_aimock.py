@@ -247,7 +247,7 @@ def test_a_batch_is_found_by_its_name_among_hundreds(mock: Mock, tmp_path: Path)
 
 
 def test_chaos_on_all_ways_makes_no_batch_twice(mock: Mock, tmp_path: Path) -> None:
-    mock.call("POST", "/__aimock/chaos", {"dropRate": 0.15, "malformedRate": 0.1, "disconnectRate": 0.1})
+    mock.call("POST", "/__aimock/chaos", {"dropRate": 0.15, "disconnectRate": 0.1})
     policy = POLICY.model_copy(update={"retries": 40})
     texts = [f"text {number}" for number in range(12)]
     found = ask(Desk(Llm(mock.url, "m", policy=policy), tmp_path, batch=True), *texts)

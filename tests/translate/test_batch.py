@@ -565,6 +565,23 @@ def test_damaged_answers_count_as_unanswered(damage: bytes, tmp_path: Path) -> N
     play(scene, tmp_path)
 
 
+def test_answers_that_are_damaged_on_their_way_are_downloaded_again(tmp_path: Path) -> None:
+    async def scene(at: Stage) -> None:
+        at.model.hold = True
+        desk = at.desk(policy=POLICY.model_copy(update={"backoff": 0.4}))
+        asked = asyncio.ensure_future(desk.ask(0, 1))
+        await until(lambda: at.model.batches)
+        at.model.finish(at.model.batches["batch-1"])
+        file = at.model.batches["batch-1"]["output_file_id"]
+        whole, at.model.files[file] = at.model.files[file], b"<html>a proxy is busy</html>"
+        await until(lambda: at.model.counts["GET /v1/files/…/content"])
+        at.model.files[file] = whole
+        await asked
+        assert at.sizes() == [2]
+
+    play(scene, tmp_path)
+
+
 def test_batches_of_another_model_or_api_are_left_alone(tmp_path: Path) -> None:
     async def scene(at: Stage) -> None:
         desk = at.desk()
