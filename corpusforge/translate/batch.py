@@ -13,6 +13,7 @@ https://platform.openai.com/docs/api-reference/batch. What may be killed at any 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import time
@@ -155,10 +156,7 @@ class Batches:
     async def _gather(self) -> None:
         """Send batches as they fill, or as nothing more comes."""
         while self._queue and not self._leaving.is_set():
-            waiting = -1
-            while waiting < len(self._queue) < self._settings.size:
-                waiting = len(self._queue)
-                await self._listen(self._settings.idle)
+            await self._fill()
             while len(self._watching) >= self._parallel and not self._leaving.is_set():
                 await self._listen()
             if self._leaving.is_set():
@@ -178,14 +176,24 @@ class Batches:
                     self._queue.clear()
                 self._fail(names, error)
 
+    async def _fill(self) -> None:
+        """Wait until there is enough for a whole batch, or nothing has come for a while."""
+        now = asyncio.get_running_loop().time
+        number, since = len(self._queue), now()
+        while number < self._settings.size and not self._leaving.is_set():
+            left = since + self._settings.idle - now()
+            if left <= 0:
+                return
+            await self._listen(left)
+            if len(self._queue) > number:
+                number, since = len(self._queue), now()
+
     async def _listen(self, longest: float | None = None) -> None:
         """Wait until something new comes, or as many seconds."""
         self._news.clear()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(longest):
                 await self._news.wait()
-        except TimeoutError:
-            pass
 
     def _take(self) -> tuple[list[str], bytes, Spent, str | None]:
         """The next batch: requests, its file, the most that it can cost, and which limit the next one could break."""
