@@ -86,7 +86,7 @@ class Service:
         """
         attempts = 0
         while True:
-            await self._turn(tokens)
+            await self._turn(tokens, again=attempts > 0)
             throttled = False
             attempts += 1
             self.tries += 1
@@ -164,10 +164,10 @@ class Service:
             self._down = ServiceDown(f"{words}. What is done is kept. {when}")
         raise self._down from error
 
-    async def _turn(self, tokens: float) -> None:
+    async def _turn(self, tokens: float, again: bool) -> None:
         """Wait for a slot and for the rates."""
         with self._waiting():
-            await self.slots.acquire()
+            await self.slots.acquire(again)
             try:
                 # Whoever has a slot waits with it while the service is in trouble, and looks again: one of the others
                 # may have failed meanwhile. There are few slots by then.

@@ -10,8 +10,8 @@ class Slots:
     """A semaphore whose size follows the share of throttled answers, as DCTCP's window follows marked packets.
 
     After every window of about as many answers as there are slots, the size is multiplied by `1 - share / 2` and
-    raised by one. A service that throttles everything halves it each time; one that throttles 5 % at random leaves
-    room for 40 (the fixed point is `2 / share`), where halving at every sign would go down to a handful.
+    raised by one and a 32nd of itself. A service that throttles everything halves it each time; one that throttles
+    6 % at random, whatever the load, leaves it whole, where halving at every sign would go down to a handful.
     """
 
     def __init__(self, most: int) -> None:
@@ -20,15 +20,19 @@ class Slots:
         self.busy = 0
         self._answers = 0
         self._throttled = 0
+        self._again: deque[asyncio.Future[None]] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def acquire(self) -> None:
-        """Wait for a slot; first come, first served."""
-        if self.busy < int(self.size) and not self._waiting:
+    async def acquire(self, again: bool = False) -> None:
+        """Wait for a slot; first come, first served, and a call that comes `again` before all that are new.
+
+        Else a retry would wait once for the service and once more behind everybody.
+        """
+        if self.busy < int(self.size) and (again or not self._waiting) and not self._again:
             self.busy += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        (self._again if again else self._waiting).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -48,14 +52,14 @@ class Slots:
         self._throttled += throttled
         if self._answers >= self.size:
             share = self._throttled / self._answers
-            grown = self.size * (1 - share / 2) + (share < 1)
+            grown = self.size * (1 - share / 2) + (share < 1) * (1 + self.size / 32)
             self.size = min(float(self.most), max(1.0, grown))
             self._answers = self._throttled = 0
         self._wake()
 
     def _wake(self) -> None:
-        while self._waiting and self.busy < int(self.size):
-            turn = self._waiting.popleft()
+        while (queue := self._again or self._waiting) and self.busy < int(self.size):
+            turn = queue.popleft()
             if not turn.done():
                 self.busy += 1
                 turn.set_result(None)

@@ -5,16 +5,17 @@ Importing them, and asking for the settings that go into keys, loads no engine, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from corpusforge.errors import BuildStopped, MissingDependency
+from corpusforge.errors import MissingDependency
 from corpusforge.items import Done, Json, Outcome, Rejected, Utterance
+from corpusforge.net.secrets import redact
 from corpusforge.speech.audio import decode, encode, finish, missing
 from corpusforge.speech.casting import Casting
 from corpusforge.speech.config import SynthesizeConfig
 from corpusforge.speech.engine import CannotSpeak, RemoteEngine
-from corpusforge.stage import ReadBlob, Stage, StageConfig, seed_of
+from corpusforge.stage import Place, ReadBlob, Stage, StageConfig, seed_of
 
 if TYPE_CHECKING:
     from corpusforge.speech.engine import Speech
@@ -30,13 +31,19 @@ class Speak(Stage):
     name: ClassVar[str] = "speak"
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("text", "lang")
-    writes: ClassVar[tuple[str, ...]] = ("raw", "spoken")
+    writes: ClassVar[tuple[str, ...]] = ("raw", "spoken", "instead_of")
     where: ClassVar[Literal["cpu", "io"]] = "io"
     Config: ClassVar[type[StageConfig]] = SynthesizeConfig
 
     def __init__(self, config: SynthesizeConfig) -> None:
         super().__init__(config)
         self._casting = Casting(config)
+        self._note: Callable[[str], None] = lambda words: None
+        self._passed_over: dict[str, list[str]] = {}
+
+    def open(self, place: Place) -> None:
+        """See `Stage.open`."""
+        self._note = place.note
 
     def applies(self, item: Utterance) -> bool:
         """Whether a service speaks the item's language."""
@@ -79,39 +86,44 @@ class Speak(Stage):
         seed = seed_of(self.name, self.version, dict(self.settings(variant)), item.lang, item.text)
         services = self._casting.remote(part)
         more = bool(self._casting.local(part))
-        why: list[str] = []
+        why: dict[str, str] = {}
         for number, (name, engine, voice) in enumerate(services):
             last = number == len(services) - 1 and not more
             try:
                 speech = await engine.speak(item.text, item.lang, voice, part.prosody, seed)
             except CannotSpeak as reason:
-                why.append(str(reason) or f"'{name}' cannot speak it")
-            except BuildStopped as error:
+                why[name] = str(reason) or f"'{name}' cannot speak it"
+            except Exception as error:  # a service that is down, too: the next engine of the chain is there for that
                 if last:
                     raise
-                why.append(str(error))
-            except Exception as error:
-                if last:
-                    raise
-                why.append(str(error) or type(error).__name__)
+                why[name] = redact(str(error)) or type(error).__name__
             else:
                 if speech.samples.size:
-                    return _stored(name, speech, engine.license, part.prosody.rate, why)
-                why.append(f"'{name}' made no sound of it")
-        if more:
-            return Done({"raw": None, "spoken": {"instead": why}})
-        return Rejected("; ".join(why))
+                    self._count(why)
+                    return _stored(name, speech, engine.license, part.prosody.rate, list(why))
+                why[name] = f"'{name}' made no sound of it"
+        if not more:
+            return Rejected("; ".join(why.values()))
+        self._count(why)
+        return Done({"raw": None, "spoken": None, "instead_of": list(why)})
+
+    def _count(self, why: Mapping[str, str]) -> None:
+        for name, words in why.items():
+            self._passed_over.setdefault(name, []).append(words)
 
     async def finish(self) -> None:
-        """End the services' sessions."""
+        """End the services' sessions; say for whom others have spoken."""
         await self._casting.aclose()
+        for name, words in self._passed_over.items():
+            self._note(f"{len(words):,} × a later engine spoke instead of '{name}', the first time because: {words[0]}")
+        self._passed_over.clear()
 
     def close(self) -> None:
         """End what the engines have started."""
         self._casting.close()
 
 
-def _stored(name: str, speech: Speech, license: str, rate: float, why: list[str]) -> Done:
+def _stored(name: str, speech: Speech, license: str, rate: float, instead_of: list[str]) -> Done:
     import numpy as np
 
     samples = np.asarray(speech.samples, np.float32)
@@ -124,10 +136,8 @@ def _stored(name: str, speech: Speech, license: str, rate: float, why: list[str]
         "syllables": speech.syllables,
         "unreadable": speech.unreadable,
     }
-    if why:
-        spoken["instead"] = why
     clip = encode(samples / np.float32(peak) if peak > 1 else samples, speech.sample_rate, "flac")
-    return Done({"spoken": spoken}, {"raw": clip})
+    return Done({"spoken": spoken, "instead_of": instead_of}, {"raw": clip})
 
 
 class Synthesize(Stage):

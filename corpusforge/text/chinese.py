@@ -120,7 +120,7 @@ def normalize(text: str) -> str:
 
 def cardinal(digits: str) -> str:
     """A whole number in words: `10500` → 一万零五百; `12` → 十二. Longer than sixteen digits: digit by digit."""
-    digits = digits.lstrip("0") or "0"
+    digits = (digits if digits.isascii() else str(int(digits))).lstrip("0") or "0"  # ༠ is a zero, too
     if len(digits) > 16:
         return spelled(digits)
     if digits == "0":

@@ -134,13 +134,14 @@ def value(digits: str) -> Value:
     return Value(bare.lstrip("0"), len(both) - len(bare) - len(part))
 
 
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+
+
 def plain_digits(text: str) -> str:
     """The text with ASCII digits for the decimal digits of every script, of the same length."""
     if text.isascii():
         return text
-    return "".join(
-        str(unicodedata.decimal(letter)) if not letter.isascii() and letter.isdecimal() else letter for letter in text
-    )
+    return _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
 
 
 def read(text: str, lang: str) -> list[Numeral]:

@@ -50,7 +50,9 @@ class Live:
             sent += 1
 
         try:
-            tokens = sum(rule_of_thumb(content) for _, content in request.messages) + self._max_tokens
+            tokens = 0.0
+            if self._llm.service.policy.tokens_per_minute is not None:  # else a sixth of the client's work for nothing
+                tokens = sum(rule_of_thumb(content) for _, content in request.messages) + self._max_tokens
             answer = await self._llm.ask(request, tokens=tokens, sending=sending)
             return answer
         finally:

@@ -155,7 +155,8 @@ _SIBLINGS = (
 )
 """Languages in which a whole sentence may be the same."""
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’ʼ-][^\W\d_]+)*")
-_ADDRESS = re.compile(r"\S+://\S+|\S+@\S+|www\.\S+")
+# From the start of a run of letters: text without blanks would be searched anew from every letter of it.
+_ADDRESS = re.compile(r"(?<!\S)\S+(?:://|@)\S+|www\.\S+")
 _REPEATED = re.compile(r"(?=[^\W\d_])(.{2,40}?)\1{4,}")
 _SHOWN = 4
 

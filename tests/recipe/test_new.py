@@ -89,6 +89,7 @@ def test_recipes_lists_what_ships_and_what_is_here(run: Run) -> None:
         "broken": "here",
         "flores200": "ships",
         "mine": "here",
+        "mms": "ships",
     }
     assert rows["mine"]["corpus"] == "manifests/mine" and rows["flores200"]["corpus"] is None
     assert rows["mine"]["description"] == "Speech and text of my own sentences"

@@ -79,7 +79,7 @@ def shipped(python: Path, empty: Path, installed: Path) -> Path:
     code = (
         "import corpusforge, sys; assert corpusforge.__file__.startswith(sys.argv[1]), corpusforge.__file__\n"
         "from corpusforge.recipe_files import available, shipped_folder; print(shipped_folder())\n"
-        "assert list(available()) == ['another', 'flores200'], available()\n"
+        "assert list(available()) == ['another', 'flores200', 'mms'], available()\n"
         "from corpusforge.sample import sample_folder; assert (sample_folder() / 'dev' / 'bod_Tibt.dev').is_file()\n"
         "recipe = corpusforge.load_recipe('flores200'); assert recipe.name == 'flores200'\n"
     )

@@ -3,7 +3,7 @@
 It knows no language. What it says has the script, the length, the numbers and the Latin names of a translation, so that
 everything around a model can be tested; faults are scripted, and every request is counted on its own side.
 
-    python -m tests.servers.models --port 0 [--latency 0.2] [--fault 429=0.05 …]
+    python -m tests.servers.models --port 0 [--latency 0.2] [--fault 429=0.05 …] [--seed 0]
 
 prints its port. `GET /counts` gives what it has seen, `POST /script` sets what it does next.
 """
@@ -334,6 +334,7 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--fault", action="append", default=[], metavar="STATUS=SHARE")
+    parser.add_argument("--seed", type=int, default=0, help="of the faults: the same seed, the same faults")
     given = parser.parse_args()
     shares = {status: float(share) for status, _, share in (fault.partition("=") for fault in given.fault)}
-    asyncio.run(serve(Model(given.latency, shares), given.port))
+    asyncio.run(serve(Model(given.latency, shares, given.seed), given.port))

@@ -147,3 +147,7 @@ def test_real_text_has_no_digit_or_per_cent_left(shared_data: Path) -> None:
 
 def test_normalize_makes_one_width_and_keeps_punctuation() -> None:
     assert normalize("ＡＢＣ１２，人々（。") == "ABC12，人人（。"
+
+
+def test_a_zero_of_another_script_is_a_zero() -> None:
+    assert (verbalize("༠"), verbalize("༡༠")) == ("零", "十")
