@@ -13,6 +13,7 @@ https://platform.openai.com/docs/api-reference/batch. What may be killed at any 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import time
@@ -39,6 +40,8 @@ FILE_LIMIT = 100_000_000
 """Bytes of a batch's file: services take 200 MB, and it has to be sent within one `timeout`."""
 CLOCKS = 24 * 3600.0
 """Seconds by which the service's clock and ours may differ."""
+LOOKS = 3
+"""Times that a damaged file of answers is downloaded once more: what cannot be read is asked, and paid for, again."""
 _OVER = {"completed", "expired", "cancelled", "failed"}
 
 
@@ -153,10 +156,7 @@ class Batches:
     async def _gather(self) -> None:
         """Send batches as they fill, or as nothing more comes."""
         while self._queue and not self._leaving.is_set():
-            waiting = -1
-            while waiting < len(self._queue) < self._settings.size:
-                waiting = len(self._queue)
-                await self._listen(self._settings.idle)
+            await self._fill()
             while len(self._watching) >= self._parallel and not self._leaving.is_set():
                 await self._listen()
             if self._leaving.is_set():
@@ -176,14 +176,24 @@ class Batches:
                     self._queue.clear()
                 self._fail(names, error)
 
+    async def _fill(self) -> None:
+        """Wait until there is enough for a whole batch, or nothing has come for a while."""
+        now = asyncio.get_running_loop().time
+        number, since = len(self._queue), now()
+        while number < self._settings.size and not self._leaving.is_set():
+            left = since + self._settings.idle - now()
+            if left <= 0:
+                return
+            await self._listen(left)
+            if len(self._queue) > number:
+                number, since = len(self._queue), now()
+
     async def _listen(self, longest: float | None = None) -> None:
         """Wait until something new comes, or as many seconds."""
         self._news.clear()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(longest):
                 await self._news.wait()
-        except TimeoutError:
-            pass
 
     def _take(self) -> tuple[list[str], bytes, Spent, str | None]:
         """The next batch: requests, its file, the most that it can cost, and which limit the next one could break."""
@@ -335,29 +345,38 @@ class Batches:
         ends: dict[str, Answer | Fault] = {}
         for file in ("error_file_id", "output_file_id"):
             if state.get(file):
-                ends |= self._read(await self._download(str(state[file])))
+                ends |= await self._download(str(state[file]))
         self._take_in(batch, state, ends)
 
-    async def _download(self, file: str) -> bytes:
-        client = self._llm.client()
+    async def _download(self, file: str) -> dict[str, Answer | Fault]:
+        """What a file says became of each request."""
+        client, service = self._llm.client(), self._llm.service
+        tries = 0
 
-        async def get() -> bytes:
-            return (await client.files.content(file)).content
+        async def get() -> dict[str, Answer | Fault]:
+            nonlocal tries
+            tries += 1
+            ends, damaged = self._read((await client.files.content(file)).content)
+            if damaged and tries <= min(LOOKS, service.policy.retries):  # by the way, perhaps, and not at its origin
+                raise Refused(Fault(f"{damaged:,} damaged lines in the answers' file {file}", passing=True))
+            return ends
 
-        return await self._llm.service.call(get)
+        return await service.call(get)
 
-    def _read(self, content: bytes) -> dict[str, Answer | Fault]:
-        """Ends by request: an answer, or why there is none."""
+    def _read(self, content: bytes) -> tuple[dict[str, Answer | Fault], int]:
+        """Ends by request, an answer or why there is none; and the number of damaged lines."""
         ends: dict[str, Answer | Fault] = {}
-        for line in content.splitlines():
+        damaged = 0
+        for line in filter(None, map(bytes.strip, content.splitlines())):
             try:
                 row = json.loads(line)
                 name = str(row["custom_id"])
                 response = row.get("response") or {}
                 status, body = response.get("status_code"), response.get("body")
             except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # a damaged line: its request counts as unanswered
-            if row.get("error") or status is None:  # it was not even tried: the time was over, or a machine broke down
+                damaged += 1  # its request counts as unanswered
+                continue
+            if row.get("error") or not isinstance(status, int):  # not even tried: the time was over, or a machine broke
                 said = readable(redact(json.dumps({"error": row.get("error")}, ensure_ascii=False)))
                 ends[name] = Fault(said or "no answer", passing=True)
             elif status != 200:
@@ -367,7 +386,7 @@ class Batches:
                     ends[name] = self._llm.answer(body)
                 except Refused as refused:
                     ends[name] = refused.fault
-        return ends
+        return ends, damaged
 
     def _take_in(self, batch: PendingBatch, state: Mapping[str, Any], ends: Mapping[str, Answer | Fault]) -> None:
         """Keep what was answered and forget the batch; give the answers to whoever waits, ask for the rest again."""

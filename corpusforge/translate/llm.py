@@ -252,12 +252,12 @@ class Llm:
         parts = [part for entry in found["output"] if entry.get("type") == "message" for part in entry["content"]]
         usage = found.get("usage") or {}
         incomplete = (found.get("incomplete_details") or {}).get("reason")
-        reasons = {"max_output_tokens": "length"}
+        reasons = {"completed": "stop", "incomplete": "length", "max_output_tokens": "length"}
+        ended = incomplete or found.get("status") or "completed"
         refusals = [str(part.get("refusal")) for part in parts if part.get("type") == "refusal"]
-        finished = "stop" if found.get("status", "completed") == "completed" else found.get("status")
         return Answer(
             text=_text([part for part in parts if part.get("type") == "output_text"]),
-            finish_reason=_word(reasons.get(incomplete, incomplete) if incomplete else finished),
+            finish_reason=_word(reasons.get(ended, ended)),
             refusal=" ".join(refusals) or None,
             model=str(found.get("model") or self.model),
             tokens_in=_count(usage.get("input_tokens")),

@@ -70,6 +70,7 @@ class Model:
         self.batches: dict[str, dict[str, Any]] = {}
         self.lines: Counter[str] = Counter()
         self.hold = False  # batches stay in progress
+        self.free = 0  # but not the first ones
         self.stall: list[str] = []  # calls of the Batch API, as counted, that are carried out but not answered yet
         self.plain = False  # lines of batches that demand structured output are refused
         self.draw = random.Random(seed)
@@ -184,7 +185,8 @@ class Model:
             batch = self.batches.get(match[1])
             if batch is None:
                 return 404, {}, {"error": {"message": f"no batch {match[1]}"}}
-            if batch["status"] == "in_progress" and not self.hold:
+            first = int(match[1].partition("-")[2]) <= self.free
+            if batch["status"] == "in_progress" and (first or not self.hold):
                 self.finish(batch)
             return 200, {}, batch
         return 404, {}, {"error": {"message": f"no {path}"}}
