@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Literal
 from corpusforge.errors import BuildStopped, RecipeError, SourceError, nearest
 from corpusforge.items import Json, Utterance
 from corpusforge.opened import BuildObserver, BuildOptions, Opened
-from corpusforge.pipeline.plan import SKIPPED, Planner, Progress, Step
+from corpusforge.pipeline.plan import Planner, Progress, Step
 from corpusforge.quality.gates import judge
 from corpusforge.stage import Place
 from corpusforge.store.index import Settled
+from corpusforge.store.keys import SKIPPED
 from corpusforge.store.workspace import FOLDER, Workspace
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Report:
         stopped: By Ctrl-C, SIGTERM or `fail_fast`.
         signal: The signal that stopped it, if one did.
         halted: By a service that is down, or a budget that is spent.
+        told: What happened while results were made, each with its count and the first reason: `a later engine spoke
+            instead of 'marytts'`.
         seconds: Wall time.
     """
 
@@ -71,6 +74,7 @@ class Report:
     stopped: bool = False
     signal: int | None = None
     halted: BuildStopped | None = None
+    told: dict[str, tuple[int, str]] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -159,7 +163,7 @@ def _build(opened: Opened, workspace: Workspace, observer: BuildObserver) -> Rep
         fail_fast=options.fail_fast,
         max_failures=options.max_failures,
         fingerprint=_fingerprint,
-        preflight=lambda: _preflight(opened, workspace, corpus, observer),
+        preflight=lambda numbers: _preflight(opened, numbers, workspace, corpus, observer),
     )
     observer.started(opened.groups * len(opened.languages), tuple(stage.name for stage in opened.stages))
 
@@ -182,6 +186,7 @@ def _build(opened: Opened, workspace: Workspace, observer: BuildObserver) -> Rep
         stopped=tally.stopped,
         signal=tally.signal,
         halted=tally.halted,
+        told=tally.told,
     )
     if tally.stopped or tally.waiting:
         return report
@@ -229,9 +234,9 @@ def _settled(opened: Opened, workspace: Workspace, identity: str | None) -> Repo
     )
 
 
-def _preflight(opened: Opened, workspace: Workspace, corpus: int, observer: BuildObserver) -> None:
-    """Before the first item that is not cached: can it be done here? From now on the corpus is in the making."""
-    stages = opened.stages[opened.first : opened.last + 1]
+def _preflight(opened: Opened, numbers: range, workspace: Workspace, corpus: int, observer: BuildObserver) -> None:
+    """Before the first item that needs these stages: can it be done here? From now on the corpus is in the making."""
+    stages = opened.stages[numbers.start : numbers.stop]
     for stage in stages:
         stage.preflight(frozenset(opened.languages))
     place = Place(workspace.root, opened.recipe.name, observer.note)

@@ -55,10 +55,18 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A stage's result. `blobs` are contents by field name; once stored, the field holds the content's sha256."""
+    """A stage's result.
+
+    Attributes:
+        fields: What the stage wrote, by field name.
+        blobs: Contents by field name; once stored, the field holds the content's sha256.
+        told: What the user should know of how it was made, by what happened, each with its reason: counted, told at the
+            end of the run, and not stored.
+    """
 
     fields: Mapping[str, Json]
     blobs: Mapping[str, bytes] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,10 +180,10 @@ class Opened:
             known = self.source.languages
             origin, added = translated
             if origin not in known:
-                raise RecipeError(f"{stage.name}.from: the source has no {origin}: {nearest(origin, known)}")
+                raise RecipeError(f"{stage.name}.source: the source has no {origin}: {nearest(origin, known)}")
             both = sorted(set(added) & set(known))
             if both:
-                raise RecipeError(f"{stage.name}.to: the source has {', '.join(both)} already; leave it out of `to`")
+                raise RecipeError(f"{stage.name}.targets: the source has {', '.join(both)} already: leave it out")
             found = translated
         return found
 

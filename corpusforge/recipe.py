@@ -268,12 +268,21 @@ class _Draft:
         if node is None or node.value is None:
             node = Node({}, node.place if node is not None else self.root.place)
         try:
-            return model.model_validate_json(
+            made = model.model_validate_json(
                 json.dumps(node.plain()), strict=True, context={"folder": self.path.parent}
             )
         except ValidationError as error:
             self.problems.extend(explain(error, model, node))
             return None
+        for name, field in model.model_fields.items():
+            kind = field.json_schema_extra.get("settings_of") if isinstance(field.json_schema_extra, dict) else None
+            inside = node.get(name)
+            if kind is not None and inside is not None and isinstance(inside.value, dict):
+                for part, settings in inside.value.items():
+                    own = find(kind, part).Config  # type: ignore[arg-type]
+                    if isinstance(own, type) and issubclass(own, BaseModel):
+                        self._model(own, settings)
+        return made
 
     def _check_profiles(self) -> None:
         """That every profile is about this recipe; its settings are checked when it is chosen.

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from corpusforge.corpus.splits import Splits
@@ -102,20 +102,30 @@ def _section(title: str, model: type[BaseModel]) -> Iterator[str]:
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
 
 
-def _rows(model: type[BaseModel], prefix: str, around: tuple[type[BaseModel], ...]) -> Iterator[tuple[str, ...]]:
+def _rows(
+    model: type[BaseModel], prefix: str, around: tuple[type[BaseModel], ...], filled: BaseModel | None = None
+) -> Iterator[tuple[str, ...]]:
+    """A row a setting. `filled`: what the section around has where nothing is given, if that is not the model's own."""
     described = descriptions(model)
     for name, field in model.model_fields.items():
-        yield f"`{prefix}{name}`", _type(field.annotation), _default(field), described.get(name, "")
+        default = _default(field, getattr(filled, name, None))
+        yield f"`{prefix}{name}`", _type(field.annotation), default, described.get(name, "")
         inside = "<name>." * _type(field.annotation).count("mapping of ")
         for inner in dict.fromkeys(models_in(field.annotation)):
             if inner not in (*around, model):
-                yield from _rows(inner, f"{prefix}{name}.{inside}", (*around, model))
+                own = None if _keeps_no_defaults(field) else field.get_default(call_default_factory=True)
+                yield from _rows(inner, f"{prefix}{name}.{inside}", (*around, model), own)
 
 
-def _default(field: FieldInfo) -> str:
+def _keeps_no_defaults(field: FieldInfo) -> bool:
+    """Whether a section that gives one setting gets the model's defaults for the others, not the field's."""
+    return not any(isinstance(each, BeforeValidator) for each in field.metadata)
+
+
+def _default(field: FieldInfo, filled: Any) -> str:
     if field.is_required():
         return "required"
-    return f"`{_written(field.get_default(call_default_factory=True))}`"
+    return f"`{_written(field.get_default(call_default_factory=True) if filled is None else filled)}`"
 
 
 def _written(value: Any) -> str:

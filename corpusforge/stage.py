@@ -22,7 +22,8 @@ class StageConfig(BaseModel):
     """Base of every stage's settings: frozen, and strict about unknown names.
 
     A field that changes how fast but not what a stage makes is declared with
-    `Field(json_schema_extra={"semantic": False})` and stays out of the cache key.
+    `Field(json_schema_extra={"semantic": False})` and stays out of the cache key. A field that holds settings of
+    registered parts by their names says so with `{"settings_of": "engines"}`: recipes are checked in them, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -127,7 +128,7 @@ class Stage(ABC):
     def preflight(self, languages: frozenset[str]) -> None:
         """Raise `MissingDependency` or `RecipeError` if this machine cannot run the stage for these languages.
 
-        Called in the driver before the first item, and only when there is something to do.
+        Called in the driver before the first item that this stage or one before it has to be run on.
         """
         return None
 
@@ -137,6 +138,10 @@ class Stage(ABC):
 
     def shown(self, item: Utterance) -> Sequence[Mapping[str, str]] | None:
         """The messages that a model would be sent for an item (`corpusforge prompt`); None if there are none."""
+        return None
+
+    def remark(self, fields: Mapping[str, Json]) -> str | None:
+        """What `corpusforge why` adds about a result with these fields; None if there is nothing to add."""
         return None
 
     def open(self, place: Place) -> None:

@@ -184,6 +184,7 @@ def _report_as_json(report: Report) -> dict[str, Any]:
         "rejected": report.rejected,
         "waiting": report.waiting,
         "made": report.made,
+        "told": [{"what": what, "count": count, "first": why} for what, (count, why) in report.told.items()],
         "failed": [{"item": item, "stage": stage, "error": error} for item, stage, error in report.failed],
         "seconds": round(report.seconds, 3),
     }
@@ -198,6 +199,8 @@ def _report_as_text(report: Report) -> str:
         lines.append(f"failed  {item} at {stage}: {error}")
     if len(report.failed) > _FAILURES_SHOWN:
         lines.append(f"failed  … and {len(report.failed) - _FAILURES_SHOWN:,} more: `corpusforge status`")
+    for what, (count, why) in report.told.items():
+        lines.append(f"{count:,} × {what}, the first time because: {why}")
     if report.stopped:
         lines.append(f"Stopped after {report.seconds:.1f} s: {counts}. What is done is kept; the same command goes on.")
     elif not report.complete:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Policy(BaseModel):
@@ -33,3 +36,15 @@ class Policy(BaseModel):
     connect_timeout: float = Field(10.0, gt=0)
     timeout: float = Field(120.0, gt=0)
     patience: float = Field(120.0, gt=0)
+
+
+def left_out_as(own: Policy) -> BeforeValidator:
+    """For a field of a service with defaults of its own: `network: {retries: 1}` changes the one, and lifts no limit.
+
+    `network: Annotated[Policy, left_out_as(OWN)] = Field(OWN, json_schema_extra={"semantic": False})`
+    """
+
+    def filled(value: Any) -> Any:
+        return {**own.model_dump(), **value} if isinstance(value, Mapping) else value
+
+    return BeforeValidator(filled, json_schema_input_type=Policy)

@@ -16,13 +16,10 @@ from corpusforge.items import Done, Json, Rejected, Utterance
 from corpusforge.pipeline.reasons import explain
 from corpusforge.stage import Stage
 from corpusforge.store.index import DONE, Result
-from corpusforge.store.keys import StageKeys, digest
+from corpusforge.store.keys import SKIPPED, StageKeys, digest
 from corpusforge.store.workspace import Workspace
 
 _decode = json.JSONDecoder().decode
-
-SKIPPED = bytes(32)
-"""Stands in a walk for the key of a stage that has nothing to do with the item."""
 
 
 @dataclass(slots=True)
@@ -206,14 +203,25 @@ class Planner:
             if key == SKIPPED:
                 continue
             rejected = progress.rejected is not None and number == len(progress.keys) - 1
-            reason = progress.rejected[1].reason if rejected and progress.rejected else "same inputs and settings"
-            steps.append(Step(self.stages[number].name, "rejected" if rejected else "cached", reason, key))
+            stage = self.stages[number]
+            if rejected and progress.rejected:
+                steps.append(Step(stage.name, "rejected", progress.rejected[1].reason, key))
+                continue
+            words = ("same inputs and settings", self._remark(stage, key))
+            steps.append(Step(stage.name, "cached", "; ".join(filter(None, words)), key))
         if progress.todo is not None:
             name = self.stages[progress.done].name
             steps.append(Step(name, "to do", self.reason(progress), progress.todo))
-            for stage in self.stages[progress.done + 1 :]:
-                steps.append(Step(stage.name, "pending", f"waits for {name}", None))
+            for keys in self.keys[progress.done + 1 :]:
+                if keys.variant(progress.item):
+                    steps.append(Step(keys.stage.name, "pending", f"waits for {name}", None))
         return steps
+
+    def _remark(self, stage: Stage, key: bytes) -> str | None:
+        result = self.workspace.index.result(key)
+        if result is None or result.status != DONE:
+            return None
+        return stage.remark(_decode(result.outcome)["fields"])
 
     def reason(self, progress: Progress) -> str:
         """Why the next stage of an item has to run, in words."""
@@ -228,16 +236,32 @@ class Planner:
         known = index.result(key)
         if known is not None:
             return "blob missing or damaged"
-        previous: Result | None = None
         if progress.before is None:
             return "new item"
-        last = progress.before[32 * number : 32 * number + 32]
-        previous = index.result(last) if last else None
-        if previous is None:
-            return "not finished last time" if not last else "result is no longer in the store"
         keys = self.keys[number]
+        last, previous = self._before(progress.before, number)
+        if previous is None:
+            if last == SKIPPED:
+                return f"{keys.stage.name} had nothing to do with it last time"
+            return "not finished last time" if not last else "result is no longer in the store"
         variant = keys.stage.variant(progress.item)
         return explain(previous, json.loads(keys.settings(variant)), json.loads(keys.inputs(progress.item)))
+
+    def _before(self, keys: bytes, number: int) -> tuple[bytes, Result | None]:
+        """The key that stage `number` had in the last walk (empty if it did not come so far), and its result.
+
+        The recipe may have had other stages then: a result of another one is not this one's, wherever it stands.
+        """
+        name, index = self.stages[number].name, self.workspace.index
+        walk = [keys[start : start + 32] for start in range(0, len(keys), 32)]
+        here = walk[number : number + 1]
+        for key in (*here, *walk[:number], *walk[number + 1 :]):
+            found = index.result(key) if key != SKIPPED else None
+            if found is not None and json.loads(found.settings)["stage"] == name:
+                return key, found
+        if here and here[0] != SKIPPED and index.result(here[0]) is not None:
+            return b"", None  # another stage stood here
+        return b"".join(here), None
 
 
 def _text(value: Json) -> str:

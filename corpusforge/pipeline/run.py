@@ -10,13 +10,14 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from corpusforge.errors import BuildStopped, WorkspaceError
 from corpusforge.items import Done, Failed, Rejected, Utterance
+from corpusforge.net.secrets import redact
 from corpusforge.pipeline.executors.base import Executor, Reply
 from corpusforge.pipeline.executors.make import failure, stored
 from corpusforge.pipeline.plan import Planner, Progress, outcome_of
@@ -61,6 +62,7 @@ class Tally:
         stopped: The run was asked to stop.
         signal: By this signal.
         halted: By a stage that cannot go on: a service is down, a budget is spent.
+        told: What happened while results were made (`Done.told`), each with its count and the first reason.
     """
 
     items: int = 0
@@ -74,6 +76,7 @@ class Tally:
     stopped: bool = False
     signal: int | None = None
     halted: BuildStopped | None = None
+    told: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 class Run:
@@ -86,6 +89,8 @@ class Run:
         observer: Is told.
         first, last: Numbers of the first and the last stage that may run.
         fail_fast: Stop when more than `max_failures` items have failed.
+        fingerprint: Of an item that came to its end; they are added up.
+        preflight: Called with numbers of stages, each once, before the first item that needs them.
     """
 
     def __init__(
@@ -100,7 +105,7 @@ class Run:
         fail_fast: bool = False,
         max_failures: int = 0,
         fingerprint: Callable[[Progress], int] | None = None,
-        preflight: Callable[[], None] | None = None,
+        preflight: Callable[[range], None] | None = None,
     ) -> None:
         self.planner = planner
         self.recorder = recorder
@@ -112,6 +117,7 @@ class Run:
         self._max_failures = max_failures
         self._fingerprint = fingerprint
         self._preflight = preflight
+        self._unchecked = self._last + 1
         self._stages = _Stages(planner.stages, self._last, executor, recorder)
         self._making: dict[bytes, asyncio.Future[Reply]] = {}
         self._stop = asyncio.Event()
@@ -140,7 +146,7 @@ class Run:
                     if not self._to_do(progress):
                         self._ended(progress, fresh=False)
                         continue
-                    self._check_once()
+                    self._check(progress.done)
                     if bound.locked():
                         await _either(asyncio.ensure_future(bound.acquire()), stopped)
                     else:
@@ -159,11 +165,19 @@ class Run:
             for task in walks:
                 task.cancel()
             await asyncio.gather(*walks, stopped, return_exceptions=True)
-            await self._stages.close()
+            self._failed_to_end(await self._stages.close())
             self._flush()
         if self._error is not None:
             raise self._error
         return self.tally
+
+    def _failed_to_end(self, errors: Sequence[Exception]) -> None:
+        for error in errors:
+            if isinstance(error, BuildStopped):
+                self.tally.halted = self.tally.halted or error
+                self.stop(self.tally.signal)
+            else:
+                self._error = self._error or error
 
     def _flush(self) -> None:
         try:
@@ -171,10 +185,11 @@ class Run:
         except WorkspaceError as error:
             self._error = self._error or error  # the first one names the cause
 
-    def _check_once(self) -> None:
-        if self._preflight is not None:
-            check, self._preflight = self._preflight, None
-            check()
+    def _check(self, number: int) -> None:
+        """What an item at stage `number` will need. The stages before it may have no work: they need not be there."""
+        if number < self._unchecked and self._preflight is not None:
+            stages, self._unchecked = range(number, self._unchecked), number
+            self._preflight(stages)
 
     def _to_do(self, progress: Progress) -> bool:
         return not progress.finished and self._first <= progress.done <= self._last
@@ -199,7 +214,7 @@ class Run:
             raise
         except BuildStopped as error:
             self.tally.halted = self.tally.halted or error
-            self.stop()
+            self.stop(self.tally.signal)
         except BaseException as error:
             self._fatal(error)
 
@@ -236,6 +251,10 @@ class Run:
         if isinstance(outcome, Failed):
             self.recorder.failure(key, item.id, settings, outcome)
             return
+        if isinstance(outcome, Done):
+            for what, why in outcome.told.items():
+                count, first = self.tally.told.get(what, (0, redact(why)))
+                self.tally.told[what] = (count + 1, first)
         status = DONE if isinstance(outcome, Done) else REJECTED
         row = Result(status, outcome_of(outcome, reply.sizes), settings, keys.inputs(item), round(reply.seconds, 4))
         self.recorder.result(key, outcome, row)
@@ -356,14 +375,21 @@ class _Stages:
                 waiting.set_result(replies)
         self._pump()
 
-    async def close(self) -> None:
+    async def close(self) -> list[Exception]:
+        """End everything, whatever fails; what failed."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._executor.close()
+        errors = []
         for stage in self._stages:
-            await stage.finish()
-            stage.close()
+            try:
+                await stage.finish()
+            except Exception as error:
+                errors.append(error)
+            finally:
+                stage.close()
+        return errors
 
 
 def _end(stages: tuple[Stage, ...], number: int, last: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from corpusforge.net.secrets import redact
 from corpusforge.registry import find
 from corpusforge.speech.config import DEFAULT, Chain, Speaker, SynthesizeConfig, of_language
 from corpusforge.speech.engine import Engine, LocalEngine, Prosody, RemoteEngine
+from corpusforge.stage import semantic
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ class Casting:
         said = f"{item.lang}\0{item.value('source_text') or item.text}"
 
         def rank(number: int) -> bytes:
-            return hashlib.sha256(f"{speakers[number]!r}\0{said}".encode("utf-8", "surrogatepass")).digest()
+            # By what the recipe gives: a setting that speakers get later on, and a recipe leaves out, moves nobody.
+            speaker = json.dumps(speakers[number].model_dump(mode="json", exclude_none=True), sort_keys=True)
+            return hashlib.sha256(f"{speaker}\0{said}".encode("utf-8", "surrogatepass")).digest()
 
         return f"{item.lang}#{max(range(len(speakers)), key=rank)}"
 
@@ -72,7 +76,7 @@ class Casting:
         """What a variant is spoken with.
 
         Raises:
-            RecipeError: No engine is given for its language, or a service comes after an engine of this machine.
+            RecipeError: No engine is given for its language.
         """
         part = self._parts.get(variant)
         if part is None:
@@ -89,18 +93,13 @@ class Casting:
         if speakers:
             speaker = speakers[int(number or 0)]
             chain = chain if speaker.engine is None else speaker.engine
-            voice = voice if speaker.voice is None else speaker.voice
+            # The stage's voice is one of the stage's engine.
+            voice = speaker.voice if speaker.voice is not None or speaker.engine is not None else voice
             rate = rate if speaker.rate is None else speaker.rate
             pitch = pitch if speaker.pitch is None else speaker.pitch
         if chain is None:
             raise RecipeError(f"synthesize.engine: none given for {lang}; add `{lang}: …` or `{DEFAULT}: …`")
         names = (chain,) if isinstance(chain, str) else chain
-        kinds = [isinstance(self.engine(name), RemoteEngine) for name in names]
-        if kinds != sorted(kinds, reverse=True):
-            raise RecipeError(
-                f"synthesize.engine: [{', '.join(names)}] for {lang}: a service cannot follow an engine that speaks on "
-                "this machine; name the services first"
-            )
         return Part(lang, names, voice, Prosody(rate, pitch))
 
     def remote(self, part: Part) -> list[tuple[str, RemoteEngine, str | None]]:
@@ -127,15 +126,19 @@ class Casting:
             settings |= {key: settings[key][0] for key in ("engine", "voice")}
             settings["revision"] = settings["revision"][name]
         for name, engine, _ in engines:
-            own = _semantic(engine)
+            own = semantic(engine.config)
             if own:
                 settings[name] = own
         return settings
 
-    def preflight(self, languages: frozenset[str]) -> None:
+    def preflight(self, languages: frozenset[str], *, services: bool = True) -> None:
         """Raise for what cannot work here: settings that no engine has, languages that one does not speak.
 
         An engine that is not available is an error unless another one of its chain is.
+
+        Args:
+            languages: That will be spoken.
+            services: Whether services will be asked. If not, they need not be there: they have spoken already.
 
         Raises:
             RecipeError, MissingDependency: The first thing found.
@@ -144,8 +147,8 @@ class Casting:
             self.engine(name)
         lacking: dict[str, str | None] = {}
         for lang in sorted(languages):
-            for number in range(max(1, len(self.speakers(lang)))):
-                part = self.part(f"{lang}#{number}")
+            for variant in self.variants(lang):
+                part = self.part(variant)
                 works = False
                 for name, voice in _voices(part):
                     engine = self.engine(name)
@@ -155,6 +158,9 @@ class Casting:
                             f"synthesize.engine: '{name}' does not speak {lang} ({nearest(lang, known)}); "
                             f"give it another engine: engine: {{{lang}: …, {DEFAULT}: {name}}}"
                         )
+                    if isinstance(engine, RemoteEngine) and not services:
+                        works = True
+                        continue
                     if name not in lacking:
                         lacking[name] = engine.available()
                     if lacking[name] is None:
@@ -209,18 +215,6 @@ def _voices(part: Part) -> list[tuple[str, str | None]]:
 def _short(percent: float) -> float:
     """10 for 10.0: shown to users."""
     return int(percent) if percent.is_integer() else percent
-
-
-def _semantic(engine: Engine) -> dict[str, Json]:
-    """An engine's own settings without those that are declared not to decide the result."""
-    config = engine.config
-    skipped = {
-        name
-        for name, info in type(config).model_fields.items()
-        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("semantic") is False
-    }
-    dumped: dict[str, Json] = config.model_dump(mode="json", exclude=skipped)
-    return dumped
 
 
 def _about_settings(name: str, kind: Any, error: ValidationError) -> str:

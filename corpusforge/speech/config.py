@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from corpusforge.errors import RecipeError
 from corpusforge.registry import find
 from corpusforge.speech.audio import AudioConfig
+from corpusforge.speech.engine import RemoteEngine
 from corpusforge.stage import StageConfig
 
 DEFAULT = "default"
@@ -40,11 +41,19 @@ def _are_engines(value: Any) -> Any:
             continue
         if not chain:
             raise ValueError("expected at least one engine, found an empty list")
-        for name in (chain,) if isinstance(chain, str) else chain:
-            try:
-                find("engines", name)
-            except RecipeError as error:
-                raise ValueError(str(error)) from None
+        names = (chain,) if isinstance(chain, str) else chain
+        try:
+            services = [issubclass(find("engines", name), RemoteEngine) for name in names]
+        except RecipeError as error:
+            raise ValueError(str(error)) from None
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise ValueError(f"'{name}' is in [{', '.join(names)}] twice: expected each engine once")
+            if services[number] and not all(services[:number]):
+                raise ValueError(
+                    f"'{name}' is a service and cannot follow an engine that speaks on this machine, as in "
+                    f"[{', '.join(names)}]: name the services first"
+                )
     return value
 
 
@@ -53,7 +62,7 @@ class Speaker(BaseModel):
 
     Attributes:
         engine: Name of an engine, or a list of which the next speaks what the one before could not.
-        voice: Name of a voice of the (first) engine.
+        voice: Name of a voice of the (first) engine; left out beside an engine, that engine's default for the language.
         rate: How much faster than the voice's own way, in percent.
         pitch: How much higher, in percent.
     """
@@ -90,13 +99,14 @@ class SynthesizeConfig(StageConfig):
     pitch: Annotated[float | dict[str, float], _by_language] = 0.0
     speakers: Annotated[dict[str, tuple[Speaker, ...]], _by_language] = Field(default_factory=dict)
     time_limit: float = Field(120.0, gt=0, json_schema_extra={"semantic": False})
-    engines: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    engines: dict[str, dict[str, Any]] = Field(default_factory=dict, json_schema_extra={"settings_of": "engines"})
     audio: AudioConfig = AudioConfig()
 
     @field_validator("engines")
     @classmethod
-    def _engines_exist(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        _are_engines(tuple(value)) if value else None
+    def _engines_exist(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            _are_engines(name)
         return value
 
     @model_validator(mode="after")

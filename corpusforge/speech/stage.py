@@ -5,17 +5,17 @@ Importing them, and asking for the settings that go into keys, loads no engine, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from corpusforge.errors import MissingDependency
-from corpusforge.items import Done, Json, Outcome, Rejected, Utterance
+from corpusforge.items import Done, Failed, Json, Outcome, Rejected, Utterance
 from corpusforge.net.secrets import redact
 from corpusforge.speech.audio import decode, encode, finish, missing
 from corpusforge.speech.casting import Casting
 from corpusforge.speech.config import SynthesizeConfig
 from corpusforge.speech.engine import CannotSpeak, RemoteEngine
-from corpusforge.stage import Place, ReadBlob, Stage, StageConfig, seed_of
+from corpusforge.stage import ReadBlob, Stage, StageConfig, seed_of
 
 if TYPE_CHECKING:
     from corpusforge.speech.engine import Speech
@@ -38,12 +38,6 @@ class Speak(Stage):
     def __init__(self, config: SynthesizeConfig) -> None:
         super().__init__(config)
         self._casting = Casting(config)
-        self._note: Callable[[str], None] = lambda words: None
-        self._passed_over: dict[str, list[str]] = {}
-
-    def open(self, place: Place) -> None:
-        """See `Stage.open`."""
-        self._note = place.note
 
     def applies(self, item: Utterance) -> bool:
         """Whether a service speaks the item's language."""
@@ -75,6 +69,14 @@ class Speak(Stage):
         """None of its own: an engine knows its services' limits, and how often it may ask again."""
         return 24 * 3600.0
 
+    def preflight(self, languages: frozenset[str]) -> None:
+        """See `Stage.preflight`. Settings of engines that no language uses are checked too."""
+        self._casting.preflight(languages, services=True)
+
+    def remark(self, fields: Mapping[str, Json]) -> str | None:
+        """Who could not speak."""
+        return _remark(fields)
+
     def estimate(self, item: Utterance) -> Mapping[str, float]:
         """Characters to be spoken, by requests."""
         return {"characters": len(item.text), "requests": 1}
@@ -86,44 +88,69 @@ class Speak(Stage):
         seed = seed_of(self.name, self.version, dict(self.settings(variant)), item.lang, item.text)
         services = self._casting.remote(part)
         more = bool(self._casting.local(part))
-        why: dict[str, str] = {}
+        could_not = _CouldNot()
         for number, (name, engine, voice) in enumerate(services):
             last = number == len(services) - 1 and not more
             try:
                 speech = await engine.speak(item.text, item.lang, voice, part.prosody, seed)
-            except CannotSpeak as reason:
-                why[name] = str(reason) or f"'{name}' cannot speak it"
             except Exception as error:  # a service that is down, too: the next engine of the chain is there for that
-                if last:
-                    raise
-                why[name] = redact(str(error)) or type(error).__name__
+                could_not.because(name, error, last)
             else:
                 if speech.samples.size:
-                    self._count(why)
-                    return _stored(name, speech, engine.license, part.prosody.rate, list(why))
-                why[name] = f"'{name}' made no sound of it"
+                    return _stored(name, speech, engine.license, part.prosody.rate, could_not)
+                could_not.because(name, CannotSpeak(f"'{name}' made no sound of it"), last)
         if not more:
-            return Rejected("; ".join(why.values()))
-        self._count(why)
-        return Done({"raw": None, "spoken": None, "instead_of": list(why)})
-
-    def _count(self, why: Mapping[str, str]) -> None:
-        for name, words in why.items():
-            self._passed_over.setdefault(name, []).append(words)
+            return could_not.verdict()
+        return Done({"raw": None, "spoken": None, "instead_of": could_not.names}, told=could_not.told)
 
     async def finish(self) -> None:
-        """End the services' sessions; say for whom others have spoken."""
+        """End the services' sessions."""
         await self._casting.aclose()
-        for name, words in self._passed_over.items():
-            self._note(f"{len(words):,} × a later engine spoke instead of '{name}', the first time because: {words[0]}")
-        self._passed_over.clear()
 
     def close(self) -> None:
         """End what the engines have started."""
         self._casting.close()
 
 
-def _stored(name: str, speech: Speech, license: str, rate: float, instead_of: list[str]) -> Done:
+class _CouldNot:
+    """Those engines of a chain that could not speak an utterance, and why."""
+
+    def __init__(self) -> None:
+        self._why: dict[str, str] = {}
+        self._for_good = True
+
+    def because(self, name: str, error: Exception, last: bool) -> None:
+        """Note it; what fails at the end of a chain is raised, as it would be of an engine alone."""
+        if not isinstance(error, CannotSpeak):
+            if last:
+                raise error
+            self._for_good = False
+        self._why[name] = redact(" ".join(str(error).split())) or (
+            f"'{name}' cannot speak it" if isinstance(error, CannotSpeak) else type(error).__name__
+        )
+
+    @property
+    def names(self) -> list[Json]:
+        """In the chain's order."""
+        return list(self._why)
+
+    @property
+    def told(self) -> dict[str, str]:
+        """See `Done.told`."""
+        return {f"a later engine spoke instead of '{name}'": why for name, why in self._why.items()}
+
+    def verdict(self) -> Rejected | Failed:
+        """Of an utterance that nobody spoke. It is rejected for good only if nobody ever can."""
+        words = "; ".join(self._why.values())
+        return Rejected(words) if self._for_good else Failed(words)
+
+
+def _remark(fields: Mapping[str, Json]) -> str | None:
+    names = fields.get("instead_of")
+    return f"instead of {', '.join(map(repr, names))}, which could not speak it" if names else None
+
+
+def _stored(name: str, speech: Speech, license: str, rate: float, could_not: _CouldNot) -> Done:
     import numpy as np
 
     samples = np.asarray(speech.samples, np.float32)
@@ -137,7 +164,7 @@ def _stored(name: str, speech: Speech, license: str, rate: float, instead_of: li
         "unreadable": speech.unreadable,
     }
     clip = encode(samples / np.float32(peak) if peak > 1 else samples, speech.sample_rate, "flac")
-    return Done({"spoken": spoken, "instead_of": instead_of}, {"raw": clip})
+    return Done({"spoken": spoken, "instead_of": could_not.names}, {"raw": clip}, could_not.told)
 
 
 class Synthesize(Stage):
@@ -148,6 +175,7 @@ class Synthesize(Stage):
     reads: ClassVar[tuple[str, ...]] = ("text", "lang", "raw", "spoken")
     writes: ClassVar[tuple[str, ...]] = (
         *("audio", "sample_rate", "num_samples", "engine", "voice", "voice_license", "rate", "syllables", "unreadable"),
+        "instead_of",
     )
     where: ClassVar[Literal["cpu", "io"]] = "cpu"
     Config: ClassVar[type[StageConfig]] = SynthesizeConfig
@@ -183,11 +211,15 @@ class Synthesize(Stage):
         return {**(self._casting.settings(part, engines) if engines else {}), "audio": audio}
 
     def preflight(self, languages: frozenset[str]) -> None:
-        """See `Stage.preflight`. Settings of engines that no language uses are checked too."""
+        """See `Stage.preflight`. Services are `Speak`'s: another sample rate needs none of them."""
         lacking = missing(self._config.audio)
         if lacking:
             raise MissingDependency(lacking)
-        self._casting.preflight(languages)
+        self._casting.preflight(languages, services=False)
+
+    def remark(self, fields: Mapping[str, Json]) -> str | None:
+        """Who could not speak."""
+        return _remark(fields)
 
     def time_limit(self) -> float:
         """Seconds after which an item is given up."""
@@ -201,20 +233,16 @@ class Synthesize(Stage):
         """Speak, finish and encode one utterance. Rejects what the engine cannot read; failures propagate."""
         raw = item.value("raw")
         if raw is not None:
-            return self._finished(item, *decode(read_blob(raw)), dict(item.value("spoken")))
+            return self._finished(item, *decode(read_blob(raw)), dict(item.value("spoken")), _CouldNot())
         part = self._casting.part(self.variant(item))
-        why: list[str] = []
+        could_not = _CouldNot()
         engines = self._casting.local(part)
         for number, (name, engine, voice) in enumerate(engines):
+            last = number == len(engines) - 1
             try:
                 speech = engine.synthesize(item.text, item.lang, voice, part.prosody)
-            except CannotSpeak as reason:
-                why.append(str(reason) or f"'{name}' cannot speak it")
-                continue
             except Exception as error:
-                if number == len(engines) - 1:
-                    raise
-                why.append(str(error) or type(error).__name__)
+                could_not.because(name, error, last)
                 continue
             if speech.samples.size:
                 spoken = {
@@ -225,11 +253,13 @@ class Synthesize(Stage):
                     "syllables": speech.syllables,
                     "unreadable": speech.unreadable,
                 }
-                return self._finished(item, speech.samples, speech.sample_rate, spoken)
-            why.append(f"'{name}' made no sound of it")
-        return Rejected("; ".join(why))
+                return self._finished(item, speech.samples, speech.sample_rate, spoken, could_not)
+            could_not.because(name, CannotSpeak(f"'{name}' made no sound of it"), last)
+        return could_not.verdict()
 
-    def _finished(self, item: Utterance, samples, rate: int, spoken: dict[str, Json]) -> Done:  # type: ignore[no-untyped-def]
+    def _finished(  # type: ignore[no-untyped-def]
+        self, item: Utterance, samples, rate: int, spoken: dict[str, Json], could_not: _CouldNot
+    ) -> Done:
         samples, rate = finish(samples, rate, self._config.audio)
         syllables = spoken["syllables"]
         if syllables is None:
@@ -246,8 +276,10 @@ class Synthesize(Stage):
                 "rate": spoken["rate"],
                 "syllables": syllables,
                 "unreadable": spoken["unreadable"],
+                "instead_of": could_not.names,
             },
             {"audio": encode(samples, rate, self._config.audio.format)},
+            could_not.told,
         )
 
     def close(self) -> None:

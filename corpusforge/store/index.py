@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from corpusforge.errors import WorkspaceError
 from corpusforge.items import Json
+from corpusforge.store.keys import SKIPPED
 
 INDEX_VERSION = 2
 DONE, REJECTED = 0, 1
@@ -321,7 +322,8 @@ class Index:
             for corpus in corpora:
                 for (keys,) in self._db.execute("SELECT keys FROM walks WHERE corpus=?", (corpus,)):
                     for start in range(0, len(keys), 32):
-                        yield keys[start : start + 32]
+                        if (key := keys[start : start + 32]) != SKIPPED:
+                            yield key
 
     def compact(self) -> None:
         """Give the space of dropped rows back to the disk, and drop settings that nothing uses."""

@@ -16,6 +16,8 @@ from corpusforge.items import Json, Utterance
 from corpusforge.stage import Stage
 
 KEY_SCHEMA = 1
+SKIPPED = bytes(32)
+"""Stands in a walk for the key of a stage that has nothing to do with the item; no result has it."""
 LONGEST_SHOWN = 40
 """Input values up to this many characters are kept as they are for `why`; longer ones as a digest."""
 

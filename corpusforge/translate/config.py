@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from corpusforge.errors import RecipeError, nearest
 from corpusforge.items import Json
-from corpusforge.net.policy import Policy
+from corpusforge.net.policy import Policy, left_out_as
 from corpusforge.net.secrets import endpoint
 from corpusforge.stage import StageConfig
 from corpusforge.text.languages import LANGUAGES
@@ -20,6 +20,7 @@ from corpusforge.translate.exemplars import ExemplarConfig
 from corpusforge.translate.llm import OFFICIAL, base_url, wrong_url
 from corpusforge.translate.prompts import load_prompt
 
+MANY = Policy(concurrency=32)
 _SPEED: dict[str, Json] = {"semantic": False}
 _OWN_FIELDS = {
     **dict.fromkeys(
@@ -96,7 +97,7 @@ class TranslateConfig(StageConfig):
     budget: Budget = Field(Budget(), json_schema_extra=_SPEED)
     mode: Literal["live", "batch"] = Field("live", json_schema_extra=_SPEED)
     batch: BatchSettings = Field(BatchSettings(), json_schema_extra=_SPEED)
-    network: Annotated[Policy, Field(json_schema_extra=_SPEED)] = Policy(concurrency=32)
+    network: Annotated[Policy, left_out_as(MANY)] = Field(MANY, json_schema_extra=_SPEED)
 
     @field_validator("source", "targets")
     @classmethod

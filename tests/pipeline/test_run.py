@@ -195,9 +195,9 @@ def test_a_missing_engine_is_found_before_the_first_item_and_only_if_there_is_wo
         raise WorkspaceError("no engine")
 
     with pytest.raises(WorkspaceError, match="no engine"):
-        run_toys(utterances(3), [Speak(SpeakConfig())], preflight=check)
+        run_toys(utterances(3), [Speak(SpeakConfig())], preflight=lambda numbers: check())
     run_toys(utterances(3), [Speak(SpeakConfig())])
-    assert run_toys(utterances(3), [Speak(SpeakConfig())], preflight=check).cached == 9
+    assert run_toys(utterances(3), [Speak(SpeakConfig())], preflight=lambda numbers: check()).cached == 9
 
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:

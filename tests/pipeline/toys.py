@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from corpusforge.errors import WorkspaceError
+from corpusforge.errors import BuildStopped, WorkspaceError
 from corpusforge.items import Done, Failed, Json, Outcome, Rejected, Utterance
 from corpusforge.pipeline.plan import Progress
 from corpusforge.stage import ReadBlob, Stage, StageConfig
@@ -143,6 +143,103 @@ class Ask(Speak):
         if "unkept" in item.text:
             raise WorkspaceError("what was paid for cannot be kept")
         return Done({"syllables": len(item.text)}, {"audio": item.text.encode() * 50})
+
+
+class FetchConfig(SpeakConfig):
+    languages: tuple[str, ...] = LANGUAGES
+    at_once: int = Field(4, json_schema_extra={"semantic": False})
+    ending: str = Field("", json_schema_extra={"semantic": False})
+
+
+class Fetch(Stage):
+    """As a client of a service: awaited in the driver, a few at once, and idle for some languages."""
+
+    name: ClassVar[str] = "fetch"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("text", "lang")
+    writes: ClassVar[tuple[str, ...]] = ("fetched",)
+    where: ClassVar[Literal["cpu", "io"]] = "io"
+    Config: ClassVar[type[StageConfig]] = FetchConfig
+
+    def __init__(self, config: FetchConfig) -> None:
+        super().__init__(config)
+        self.own = config
+        self.asked: list[str] = []
+        self.kept: list[str] = []
+        self.inside = self.most = 0
+        self.ends: list[str] = []
+        self._on_the_way: set[asyncio.Task[None]] = set()
+
+    @property
+    def concurrency(self) -> int:
+        return self.own.at_once
+
+    def applies(self, item: Utterance) -> bool:
+        return item.lang in self.own.languages
+
+    def settings(self, variant: str) -> Mapping[str, Json]:
+        return {"rate": self.own.rate}
+
+    def remark(self, fields: Mapping[str, Json]) -> str | None:
+        return "as well as it could" if fields["worse"] else None
+
+    async def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome:
+        self.asked.append(item.id)
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            if "slow" in item.text:
+                task = asyncio.create_task(self._answered(item))
+                self._on_the_way.add(task)
+                await asyncio.shield(task)
+            await asyncio.sleep(0.002)
+        finally:
+            self.inside -= 1
+        if "down" in item.text:
+            raise BuildStopped("the service is down. What is done is kept")
+        worse = "worse" in item.text
+        told = {"an answer was not its best": f"no time for {item.id}"} if worse else {}
+        return Done({"fetched": item.text.upper(), "worse": worse}, told=told)
+
+    async def _answered(self, item: Utterance) -> None:
+        await asyncio.sleep(0.05)
+        self.kept.append(item.id)
+
+    async def finish(self) -> None:
+        await asyncio.gather(*self._on_the_way)
+        self.ends.append("finish")
+        if self.own.ending == "stop":
+            raise BuildStopped("the last answers did not come")
+        if self.own.ending == "break":
+            raise ConnectionError("the line broke")
+
+    def close(self) -> None:
+        self.ends.append("close")
+
+
+class Render(Fetch):
+    """Adds languages."""
+
+    name: ClassVar[str] = "render"
+    writes: ClassVar[tuple[str, ...]] = ("text",)
+
+    def translates(self) -> tuple[str, tuple[str, ...]] | None:
+        return "zho_Hans", self.own.languages
+
+    async def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome:
+        return Done({"text": f"{item.value('source_text')} in {item.lang}"})
+
+
+class Pair(Speak):
+    """A stage that is two in a build."""
+
+    name: ClassVar[str] = "pair"
+    Config: ClassVar[type[StageConfig]] = FetchConfig
+
+    @classmethod
+    def parts(cls, config: StageConfig) -> tuple[Stage, ...]:
+        assert isinstance(config, FetchConfig)
+        return (Fetch(config), cls(config))
 
 
 class Log:

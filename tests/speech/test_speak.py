@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +22,6 @@ from corpusforge.speech.casting import Casting
 from corpusforge.speech.config import SynthesizeConfig
 from corpusforge.speech.engine import CannotSpeak, EngineConfig, LocalEngine, Prosody, RemoteEngine, Speech
 from corpusforge.speech.stage import Synthesize
-from corpusforge.stage import Place
 from corpusforge.store.keys import StageKeys
 
 LANGUAGES = ("bod_Tibt", "mya_Mymr", "zho_Hans")
@@ -237,32 +235,29 @@ def test_the_voice_belongs_to_the_first_of_a_chain() -> None:
     assert Caller.asked[0][1] == "solo"
 
 
-def test_a_fallback_is_told_once_an_engine_with_its_count() -> None:
-    speak, _ = stages(**CHAIN)
-    told: list[str] = []
-    speak.open(Place(Path("/nowhere"), "corpus", told.append))
-
-    async def three() -> None:
-        for text in ("why?", "how?", "abc"):
-            await speak.run(item(text), lambda sha: b"")
-        await speak.finish()
-
-    asyncio.run(three())
-    assert told == [
-        "2 × a later engine spoke instead of 'caller', the first time because: it does not answer questions"
-    ]
+def test_a_fallback_is_told_and_named_and_its_reason_is_in_no_key() -> None:
+    asked, finished = walk("why?", **CHAIN)
+    assert asked.told == {"a later engine spoke instead of 'caller'": "it does not answer questions"}
+    assert asked.fields["instead_of"] == ["caller"]
+    assert stages(**CHAIN)[0].remark(asked.fields) == "instead of 'caller', which could not speak it"
+    assert finished.told == {}
+    plain, finished = walk("abc", **CHAIN)
+    assert (plain.told, finished.told, stages(**CHAIN)[0].remark(plain.fields)) == ({}, {}, None)
+    assert "instead_of" not in Synthesize.reads
 
 
 def test_an_engine_that_is_not_here_is_an_error_unless_another_of_its_chain_is() -> None:
     gone = {"engines": {"caller": {"here": False}}}
-    stages(**CHAIN, **gone)[1].preflight(frozenset(LANGUAGES))
+    stages(**CHAIN, **gone)[0].preflight(frozenset(LANGUAGES))
     with pytest.raises(MissingDependency, match="'caller' cannot speak bod_Tibt: nobody answers the phone"):
-        stages(engine="caller", **gone)[1].preflight(frozenset(LANGUAGES))
+        stages(engine="caller", **gone)[0].preflight(frozenset(LANGUAGES))
 
 
-def test_a_service_after_an_engine_of_this_machine_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"\[hummer, caller\] for bod_Tibt: a service cannot follow"):
-        stages(engine=["hummer", "caller"])[1].preflight(frozenset(["bod_Tibt"]))
+def test_what_a_service_has_spoken_is_finished_without_it() -> None:
+    for config in (CHAIN, {"engine": "caller"}):
+        stages(**config, engines={"caller": {"here": False}})[1].preflight(frozenset(LANGUAGES))
+    with pytest.raises(RecipeError, match="'caller' does not speak eng_Latn"):
+        stages(engine="caller")[1].preflight(frozenset(["eng_Latn"]))
 
 
 @pytest.mark.parametrize(
@@ -270,6 +265,10 @@ def test_a_service_after_an_engine_of_this_machine_is_refused() -> None:
     [
         ({"engine": []}, "expected at least one engine"),
         ({"engine": ["caller", "calle"]}, "unknown engine 'calle'"),
+        ({"engine": ["caller", "caller"]}, r"'caller' is in \[caller, caller\] twice"),
+        ({"engine": ["hummer", "caller"]}, r"'caller' is a service and cannot follow .* \[hummer, caller\]: name the"),
+        ({"engine": {"bod_Tibt": ["hummer", "caller"]}}, "'caller' is a service and cannot follow"),
+        ({"speakers": {"bod_Tibt": [{"engine": ["hummer", "caller"]}]}}, "'caller' is a service and cannot follow"),
         ({"speakers": {"bod_Tibt": [{"pitch": 1}, {"pitch": 1}]}}, "each of them once"),
         ({"speakers": {"bod_Tibt": []}}, "expected at least one"),
         ({"speakers": {"tibetan": [{"pitch": 1}]}}, "'tibetan' is not a language"),

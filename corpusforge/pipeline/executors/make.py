@@ -62,7 +62,7 @@ def stored(outcome: Outcome, blobs: Blobs, start: float) -> Reply:
         if error.errno in _DISK:
             raise WorkspaceError(f"cannot write {blobs.root}: {error.strerror}. {mend(error)}") from error
         return Reply(failure(error), seconds=time.perf_counter() - start)
-    return Reply(Done(fields), sizes, time.perf_counter() - start)
+    return Reply(Done(fields, told=outcome.told), sizes, time.perf_counter() - start)
 
 
 def failure(error: BaseException) -> Failed:

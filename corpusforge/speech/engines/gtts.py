@@ -10,14 +10,14 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from corpusforge.errors import CorpusforgeError, RecipeError, nearest
 from corpusforge.items import Json
 from corpusforge.net.faults import Fault, Refused
-from corpusforge.net.policy import Policy
+from corpusforge.net.policy import Policy, left_out_as
 from corpusforge.net.service import Service
 from corpusforge.speech.engine import CannotSpeak, EngineConfig, Prosody, RemoteEngine, Speech
 from corpusforge.speech.engines.gtts_client import Client
@@ -52,11 +52,6 @@ _VOICE = re.compile(rf"(?P<lang>[A-Za-z]{{2,3}}(?:-[A-Za-z]{{2,4}})?)(?:/(?P<tld
 _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 
 
-def _throttled(value: Any) -> Any:
-    """What a recipe leaves out stays throttled: `network: {retries: 2}` does not lift the limit on requests."""
-    return {**THROTTLED.model_dump(), **value} if isinstance(value, Mapping) else value
-
-
 class GttsConfig(EngineConfig):
     """Settings of the engine `gtts`.
 
@@ -72,9 +67,7 @@ class GttsConfig(EngineConfig):
     tld: str = Field("com", pattern=rf"^{_TLD}$")
     slow: bool = False
     languages: dict[str, str] = Field(default_factory=dict)
-    network: Annotated[Policy, BeforeValidator(_throttled, json_schema_input_type=Policy)] = Field(
-        THROTTLED, json_schema_extra={"semantic": False}
-    )
+    network: Annotated[Policy, left_out_as(THROTTLED)] = Field(THROTTLED, json_schema_extra={"semantic": False})
 
     @field_validator("languages")
     @classmethod

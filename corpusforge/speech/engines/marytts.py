@@ -12,14 +12,14 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from corpusforge.errors import MissingDependency, RecipeError, nearest
 from corpusforge.items import Json
-from corpusforge.net.policy import Policy
+from corpusforge.net.policy import Policy, left_out_as
 from corpusforge.net.secrets import endpoint
 from corpusforge.net.service import Service
 from corpusforge.speech.engine import CannotSpeak, EngineConfig, Prosody, RemoteEngine, Speech
@@ -59,6 +59,9 @@ DURATION_RANGE = (0.1, 3.0)
 _EFFECT = re.compile(r"[A-Za-z0-9]+")
 
 
+GENTLE = Policy(concurrency=4)
+
+
 class MaryttsConfig(EngineConfig):
     """Settings of the engine `marytts`.
 
@@ -84,7 +87,7 @@ class MaryttsConfig(EngineConfig):
     version: str = ""
     license: str | None = None
     method: Method = Field("auto", json_schema_extra={"semantic": False})
-    network: Policy = Field(Policy(concurrency=4), json_schema_extra={"semantic": False})
+    network: Annotated[Policy, left_out_as(GENTLE)] = Field(GENTLE, json_schema_extra={"semantic": False})
 
     @field_validator("url")
     @classmethod
