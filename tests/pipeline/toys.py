@@ -181,7 +181,7 @@ class Fetch(Stage):
         return {"rate": self.own.rate}
 
     def remark(self, fields: Mapping[str, Json]) -> str | None:
-        return "as well as it could" if fields["worse"] else None
+        return "as well as it could" if fields.get("worse") else None
 
     async def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome:
         self.asked.append(item.id)
@@ -221,6 +221,7 @@ class Render(Fetch):
     """Adds languages."""
 
     name: ClassVar[str] = "render"
+    reads: ClassVar[tuple[str, ...]] = ("source_text", "lang")
     writes: ClassVar[tuple[str, ...]] = ("text",)
 
     def translates(self) -> tuple[str, tuple[str, ...]] | None:
