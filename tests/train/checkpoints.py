@@ -70,10 +70,8 @@ def save_text(folder: Path, kind: str, tokenizer: Tokenizer | None = None) -> Pa
     tokenizer = tokenizer or wordpiece()
     size = tokenizer.get_vocab_size()
     torch.manual_seed(1)
-    if kind == "distilbert":
-        small = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 48}
-    else:
-        small = SMALL | more
+    distil = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 48}
+    small = distil if kind == "distilbert" else SMALL | more
     made = model(config(vocab_size=size, max_position_embeddings=64, pad_token_id=0, **small))
     made.save_pretrained(folder)
     transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **NAMES).save_pretrained(folder)

@@ -237,5 +237,3 @@ def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(CorpusforgeError, match="cannot be read"):
         text_encoder(str(tmp_path))
-
-

@@ -102,7 +102,8 @@ class TransformerSpeech(SpeechEncoder):
         """See `SpeechEncoder`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
-        transformers.Wav2Vec2FeatureExtractor(do_normalize=self.normalize).save_pretrained(folder)
+        extractor: Any = transformers.Wav2Vec2FeatureExtractor
+        extractor(do_normalize=self.normalize).save_pretrained(folder)
         describe(folder, self)
 
     @classmethod

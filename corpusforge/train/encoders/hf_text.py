@@ -13,7 +13,7 @@ import transformers
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers.utils import logging
+from transformers.utils import logging as _logging
 
 from corpusforge.errors import CorpusforgeError
 from corpusforge.train.encoders.base import TextEncoder, describe, description
@@ -43,7 +43,8 @@ class TransformerText(TextEncoder):
         self.model = model
         self.name = name
         self.special = dict(special)
-        self.settings: Any = model.config
+        parts: Any = model
+        self.settings: Any = parts.config
         self.dim = int(self.settings.hidden_size)
         self.tokenizer = tokenizer
         tokenizer.no_padding()
@@ -107,7 +108,8 @@ class TransformerText(TextEncoder):
         """See `TextEncoder`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)  # type: ignore[operator]
-        fast = transformers.PreTrainedTokenizerFast(tokenizer_object=self.tokenizer, **self.special)
+        wrapper: Any = transformers.PreTrainedTokenizerFast
+        fast = wrapper(tokenizer_object=self.tokenizer, **self.special)
         fast.model_max_length = self.longest
         fast.save_pretrained(folder)
         describe(folder, self, special=self.special)
@@ -147,10 +149,10 @@ def open_text(spec: str) -> TransformerText:
 
 def _model(folder: Path, name: str) -> nn.Module:
     config = config_of(folder, name)
-    kind = transformers.MODEL_MAPPING.get(type(config), None)
+    kind: Any = transformers.MODEL_MAPPING.get(type(config), None)
     if kind is None:
         raise CorpusforgeError(f"{name} is of type {config.model_type}, which transformers reads as no plain encoder")
-    more = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind.__init__).parameters else {}
+    more = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind).parameters else {}
     return weights_of(kind, folder, name, **more)
 
 
@@ -184,7 +186,7 @@ def weights_of(kind: Any, folder: Path, name: str, **more: Any) -> nn.Module:
     missing = sorted(key for key in report["missing_keys"] if key != "masked_spec_embed")  # only of pretraining
     if missing:
         raise CorpusforgeError(
-            f"{name} lacks {len(missing)} weight(s) of {kind.__name__}, such as {missing[0]}: it is another kind of model"
+            f"{name} lacks {len(missing)} weight(s) of {kind.__name__}, such as {missing[0]}: it is of another kind"
         )
     found: nn.Module = model.eval()
     return found
@@ -193,19 +195,18 @@ def weights_of(kind: Any, folder: Path, name: str, **more: Any) -> nn.Module:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bar, and no list of weights that are left over: those of a head are, in most checkpoints."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    talk: Any = _logging
+    level, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        talk.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            talk.enable_progress_bar()
 
 
 def _line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-

@@ -94,7 +94,7 @@ def _download(spec: str, repository: str, revision: str | None) -> Path:
         weights = "*.safetensors" if any(name in names for name in WEIGHTS[:2]) else "pytorch_model*.bin"
         folder = Path(
             snapshot_download(
-                repository, revision=info.sha, allow_patterns=[*_WANTED, weights], etag_timeout=TIMEOUT, max_workers=4
+                repository, revision=revision, allow_patterns=[*_WANTED, weights], etag_timeout=TIMEOUT, max_workers=4
             )
         )
     except Exception as error:  # the client raises dozens of kinds, of its own and of those below it

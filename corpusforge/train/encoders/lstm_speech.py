@@ -131,4 +131,6 @@ def resemblyzer() -> LstmSpeech:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         return LstmSpeech(own, f"resemblyzer@{digest[:12]}")
     except (OSError, KeyError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
-        raise MissingDependency(f"{file} is not Resemblyzer 0.1.4's ({error!r}): install it anew, `{INSTALL}`") from error
+        raise MissingDependency(
+            f"{file} is not Resemblyzer 0.1.4's ({error!r}): install it anew, `{INSTALL}`"
+        ) from error

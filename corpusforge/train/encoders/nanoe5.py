@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import struct
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +90,8 @@ def _read(content: bytes, name: str) -> TransformerText:
     if block != BLOCK:
         raise ValueError(f"blocks of {block} weights, expected {BLOCK}")
     tokenizer, pad = _tokenizer(reader)
-    config = transformers.BertConfig(
+    library: Any = transformers
+    config = library.BertConfig(
         vocab_size=words,
         hidden_size=hidden,
         num_hidden_layers=layers,
@@ -101,7 +104,7 @@ def _read(content: bytes, name: str) -> TransformerText:
         attn_implementation="sdpa",
     )
     with torch.random.fork_rng([]), torch.device("meta"):
-        model = transformers.BertModel(config, add_pooling_layer=False)
+        model = library.BertModel(config, add_pooling_layer=False)
     shapes = {key: weight.shape for key, weight in model.state_dict().items()}
     weights = {key: value.view(shapes[key]) for key, value in _weights(reader).items()}
     # Buffers that are no weights (position and type ids) are made anew; weights must all be there.
@@ -141,7 +144,7 @@ def _tokenizer(reader: _Reader) -> tuple[Tokenizer, int]:
     bounds = reader.array("<u4", count + 1).tolist()
     scores = reader.array("<f4", count).tolist()
     blob = reader.text(length)
-    pieces = [blob[begin:end].decode() for begin, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    pieces = [blob[begin:end].decode() for begin, end in pairwise(bounds)]
     _, length = reader.take("<iI")  # the normaliser as a table, without the compositions that Unicode's own has
     reader.text(length)
     tokenizer = Tokenizer(models.Unigram(list(zip(pieces, scores, strict=True)), unk_id=unk))

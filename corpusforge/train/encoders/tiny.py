@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import transformers
@@ -39,7 +40,8 @@ def tiny_text(seed: int = 0, texts: Iterable[str] = ()) -> TransformerText:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")]
     )
-    config = transformers.BertConfig(
+    library: Any = transformers
+    config = library.BertConfig(
         vocab_size=len(vocabulary),
         hidden_size=DIM,
         num_hidden_layers=LAYERS,
@@ -51,13 +53,14 @@ def tiny_text(seed: int = 0, texts: Iterable[str] = ()) -> TransformerText:
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = transformers.BertModel(config, add_pooling_layer=False)
+        model = library.BertModel(config, add_pooling_layer=False)
     return TransformerText(model.eval(), tokenizer, SPECIAL, f"tiny@{seed}")
 
 
 def tiny_speech(seed: int = 0) -> TransformerSpeech:
     """A wav2vec 2.0 like `wav2vec2-base`, with its 50 frames a second, but thin."""
-    config = transformers.Wav2Vec2Config(
+    library: Any = transformers
+    config = library.Wav2Vec2Config(
         hidden_size=DIM,
         num_hidden_layers=LAYERS,
         num_attention_heads=HEADS,
@@ -69,5 +72,5 @@ def tiny_speech(seed: int = 0) -> TransformerSpeech:
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = transformers.Wav2Vec2Model(config)
+        model = library.Wav2Vec2Model(config)
     return TransformerSpeech(model.eval(), f"tiny@{seed}")

@@ -209,15 +209,18 @@ def _pieces(
     tokenizer: Tokenizer, kind: str, parts: Word, token: str, model: Mapping[str, Any], unknown: int | None
 ) -> list[int]:
     """Ids of what the old tokenizer split a new token into; letter by letter where it knew none of it as a whole."""
+    known = [tokenizer.token_to_id(part) for part in parts]
+    ids: list[int | None]
     if kind == "BPE":
-        ids = [tokenizer.token_to_id(part) for part in parts]
+        ids = known
     else:
         prefix = model.get("continuing_subword_prefix") or ""
         inside = bool(prefix) and token.startswith(prefix)
-        ids = [piece.id for piece in tokenizer.model.tokenize(token.removeprefix(prefix) if inside else token)]
-        if inside and ids and tokenizer.id_to_token(ids[0]) is not None:
-            continued = tokenizer.token_to_id(prefix + tokenizer.id_to_token(ids[0]))
-            ids[0] = ids[0] if continued is None else continued
+        pieces = tokenizer.model.tokenize(token.removeprefix(prefix) if inside else token)
+        ids = [piece.id for piece in pieces]
+        continued = tokenizer.token_to_id(prefix + pieces[0].value) if inside and pieces else None
+        if continued is not None:
+            ids[0] = continued
         if all(id == unknown for id in ids):
-            ids = [tokenizer.token_to_id(part) for part in parts]
+            ids = known
     return [id for id in ids if id is not None and id != unknown]
