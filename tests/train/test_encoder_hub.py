@@ -24,7 +24,7 @@ COMMIT = "ab" * 20
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves folders as the Hub does: `/api/models/owner/name/…` lists one, `/owner/name/resolve/commit/file` reads it."""
+    """Serves folders as the Hub does: `/api/models/owner/name/…` lists, `/owner/name/resolve/commit/file` reads."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

@@ -32,8 +32,8 @@ def test_unknown_tokens_are_learned(kind: str, tmp_path: Path) -> None:
     before = encoder.unknown_share(TIBETAN)
     old = encoder.tokenize(["abc 大学"], 32)
     new = extend(encoder, TIBETAN, 40)
-    assert before > 0.6 and encoder.unknown_share(TIBETAN) == 0
-    assert 20 < len(new) <= 40 and len(set(new)) == len(new)
+    assert before > 0.4 and encoder.unknown_share(TIBETAN) == 0
+    assert 15 < len(new) <= 40 and len(set(new)) == len(new)
     assert encoder.tokenize(["abc 大学"], 32) == old
     assert [encoder.tokenizer.token_to_id(token) for token in new] == list(
         range(encoder.tokenizer.token_to_id(new[0]), encoder.tokenizer.token_to_id(new[0]) + len(new))
