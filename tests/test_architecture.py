@@ -33,7 +33,6 @@ ALLOWED = {
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
     "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},
     "builder": {"corpus", "errors", "items", "opened", "pipeline", "quality", "recipe", "stage", "store"},
-    "train": {"corpus", "errors", "items", "text"},
     "cli": {"builder", "corpus", "errors", "items", "opened", "pipeline", "recipe", "registry", "store"},
     "": {"builder", "corpus", "errors", "opened", "recipe"},
 }
