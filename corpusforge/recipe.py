@@ -281,7 +281,11 @@ class _Draft:
                 for part, settings in inside.value.items():
                     own = find(kind, part).Config  # type: ignore[arg-type]
                     if isinstance(own, type) and issubclass(own, BaseModel):
+                        before = len(self.problems)
                         self._model(own, settings)
+                        for number in range(before, len(self.problems)):
+                            place, message = self.problems[number]
+                            self.problems[number] = (place, message and f"{name}.{part}: {message}")
         return made
 
     def _check_profiles(self) -> None:

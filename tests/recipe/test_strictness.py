@@ -46,6 +46,41 @@ from tests.recipe.parts import GOOD, complaint, config, write
         ("    rate: 5", "    rate: {bod_Tibt: x}", "r.yaml:5:12: rate.bod_Tibt: expected a number, found 'x'"),
         ("    rate: 5", "    engine: [a]", "r.yaml:5:14: unknown engine 'a': known: 'command', 'espeak'"),
         ("    rate: 5", "    engine: 3", "r.yaml:5:5: engine: expected text"),
+        ("    rate: 5", "    engine: []", "r.yaml:5:5: expected at least one engine, found an empty list"),
+        ("    rate: 5", "    engine: [espeak, espeak]", "r.yaml:5:14: 'espeak' is in [espeak, espeak] twice"),
+        ("    rate: 5", "    engine: [espeak, gtts]", "r.yaml:5:22: 'gtts' is a service and cannot follow an engine"),
+        (
+            "    rate: 5",
+            "    speakers:\n      bod_Tibt: [{pitch: 5}, {pitch: 5}]",
+            "r.yaml:4:5: speakers.bod_Tibt: expected at least one, each of them once",
+        ),
+        ("    rate: 5", "    speakers:\n      zh: [{pitch: 5}]", "r.yaml:6:7: speakers: 'zh' is not a language"),
+        (
+            "    rate: 5",
+            "    speakers: {bod_Tibt: [{pitch: 5}, {ptich: 1}]}",
+            "r.yaml:5:40: unknown setting 'speakers.bod_Tibt.1.ptich': did you mean 'pitch'?",
+        ),
+        # Settings of engines, used or not
+        (
+            "    rate: 5",
+            "    engines: {espek: {}}",
+            "r.yaml:5:15: engines: unknown engine 'espek': did you mean 'espeak'?",
+        ),
+        (
+            "    rate: 5",
+            "    engines:\n      espeak:\n        word_gapp: 1",
+            "r.yaml:7:9: engines.espeak: unknown setting 'word_gapp': did you mean 'word_gap'?",
+        ),
+        (
+            "    rate: 5",
+            "    engines: {espeak: {word_gap: '1'}}",
+            "r.yaml:5:24: engines.espeak: word_gap: expected a whole number, found '1'",
+        ),
+        (
+            "    rate: 5",
+            "    engines: {gtts: {network: {retry: 1}}}",
+            "r.yaml:5:32: engines.gtts: unknown setting 'network.retry': did you mean 'retries'?",
+        ),
         ("sample: true", "sample: 1", "r.yaml:2:27: sample: expected true or false, found 1"),
         ("seed: 7", "seed: 1.5", "r.yaml:11:10: seed: expected a whole number, found 1.5"),
         ("gates:\n  silence: {max: 0.5}", "gates: 3", "r.yaml:9:1: expected a mapping of settings, found 3"),
