@@ -139,10 +139,10 @@ class SimAdapter(nn.Module):
             values = self.value.weight @ up
         inner = functional.linear(functional.layer_norm(hidden, hidden.shape[-1:]), down, shift).relu()
         looked = functional.linear(hidden, look, offset)
-        scores = (wide(inner) * wide(looked)).view(*inner.shape[:2], languages, r).sum(-1) / math.sqrt(self.tau)
+        scores = (wide(inner) * wide(looked)).reshape(*inner.shape[:2], languages, r).sum(-1) / math.sqrt(self.tau)
         attention = scores.softmax(-1)
         self.attention, self._lang = attention, lang
-        mixed = (inner.view(*inner.shape[:2], languages, r) * attention[..., None]).flatten(-2)
+        mixed = (inner.reshape(*inner.shape[:2], languages, r) * attention[..., None]).flatten(-2)
         out: Tensor = self.value(hidden) + functional.linear(mixed, values)
         return out + hidden if self.residual else out
 

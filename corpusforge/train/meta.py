@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from corpusforge.errors import CorpusforgeError
 
 Task = tuple[Callable[[], Tensor], Callable[[], Tensor]]
-"""The loss of one language on the support half of its batch, and on the query half; with the parameters of the moment."""
+"""The loss of one language on the support half of its batch, and on the query half; with the parameters of then."""
 
 
 def meta_step(
@@ -82,7 +82,8 @@ def _adam_step(adam: torch.optim.Adam, parameters: Sequence[nn.Parameter], loss:
     """One clipped step down `loss`. Gradients of other parameters are not touched, as `backward` would."""
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     for parameter, gradient in zip(parameters, found, strict=True):
-        parameter.grad = gradient
+        # A copy: autograd may hand out one tensor twice, or an expanded one, and clipping writes into it.
+        parameter.grad = None if gradient is None else gradient.clone(memory_format=torch.contiguous_format)
     nn.utils.clip_grad_norm_(parameters, clip)
     adam.step()
 
