@@ -69,10 +69,10 @@ class CmBertFusion(nn.Module):
     ) -> Tensor:
         """[R, D]. `spans` as in `aligned`."""
         hidden = text_hidden.masked_fill(~token_mask[..., None], 0)
-        text = _scaled(wide(self.project_text(hidden)), token_mask)
+        text = _scaled(wide(self.project_text(hidden)))
         # A mean and a projection may change places, and 30 numbers a frame are cheaper to average than D.
         spoken = self.project_speech(frames.masked_fill(~frame_mask[..., None], 0))
-        speech = _scaled(aligned(spoken, frame_mask, token_mask, spans), token_mask)
+        speech = _scaled(aligned(spoken, frame_mask, token_mask, spans))
         with torch.autocast(text.device.type, enabled=False):
             by_text = (text[:, :1] * text).sum(-1).relu()
             by_speech = (speech[:, :1] * speech).sum(-1).relu()
@@ -161,9 +161,8 @@ def aligned(frames: Tensor, frame_mask: Tensor, token_mask: Tensor, spans: Tenso
         return (share @ values) / share.sum(-1, keepdim=True).clamp(min=1e-6)
 
 
-def _scaled(projected: Tensor, mask: Tensor) -> Tensor:
-    """Each sample over the root of its own Frobenius norm, padding aside (mlcl.md, ambiguity 6)."""
-    real = projected.masked_fill(~mask[..., None], 0)
-    square = real.square().sum((1, 2), keepdim=True)
+def _scaled(projected: Tensor) -> Tensor:
+    """Each sample [L, P], 0 on padding, over the root of its own Frobenius norm (mlcl.md, ambiguity 6)."""
+    square = projected.square().sum((1, 2), keepdim=True)
     # A sample of zeros stays zeros; the floor keeps its gradient finite.
-    return real / square.clamp(min=1e-12).pow(0.25)
+    return projected / square.clamp(min=1e-12).pow(0.25)
