@@ -18,12 +18,12 @@ def tables(info: Mapping[str, Json]) -> str:
         f" ({f'{incomplete:,} incomplete' if incomplete else 'all complete'}), {info['documents']:,} documents"
     ]
     for title in ("language", "label", "split"):
-        parts.append(_table((title, *_DURATION), (_durations(row, title) for row in info[f"by_{title}"])))
+        parts.append(table((title, *_DURATION), (_durations(row, title) for row in info[f"by_{title}"])))
     parts.append(_cross(info["by_language_split_label"]))
     if info["metrics"]:
-        parts.append(_table(_METRICS, (_metrics(row) for row in info["metrics"])))
+        parts.append(table(_METRICS, (_metrics(row) for row in info["metrics"])))
     parts.append(
-        _table(
+        table(
             ("engine", "voice", "licence of the voice", "languages", "utterances"),
             (
                 (row["engine"], row["voice"], row["voice_license"], ", ".join(row["languages"]), row["utterances"])
@@ -32,7 +32,7 @@ def tables(info: Mapping[str, Json]) -> str:
         )
     )
     parts.append(
-        _table(
+        table(
             ("text from", "licence", "utterances"),
             ((row["source"], row["license"], row["utterances"]) for row in info["licenses"]["texts"]),
         )
@@ -41,7 +41,7 @@ def tables(info: Mapping[str, Json]) -> str:
     if refused["reasons"]:
         heads = ("left out", "stage", "reason", "language", "utterances")
         rows = ([row[name] for name in _REFUSED] for row in refused["reasons"])
-        parts.append(_table(heads, rows))
+        parts.append(table(heads, rows))
     else:
         parts.append("nothing was rejected, nothing failed")
     return "\n\n".join(parts)
@@ -64,7 +64,7 @@ def _cross(cells: Iterable[Mapping[str, Json]]) -> str:
         counts.setdefault((cell["language"], cell["split"]), {})[cell["label"]] = cell["utterances"]
     labels = sorted({label for row in counts.values() for label in row}, key=lambda label: (label is not None, label))
     heads = ("language", "split", *("(none)" if label is None else label for label in labels))
-    return _table(heads, ((*key, *(row.get(label, 0) for label in labels)) for key, row in counts.items()))
+    return table(heads, ((*key, *(row.get(label, 0) for label in labels)) for key, row in counts.items()))
 
 
 def _metrics(row: Mapping[str, Json]) -> Row:
@@ -85,7 +85,7 @@ def _metrics(row: Mapping[str, Json]) -> Row:
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Row]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Row]) -> str:
     """Columns as wide as their widest cell; a column whose cells are all numbers is set right."""
     body = [[_cell(value) for value in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(heads, *body, strict=True)]
