@@ -35,16 +35,23 @@ class Baseline(ABC):
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
         self.classes = 0
+        self.chosen: dict[str, float] = {}
+        """C by language, where there is one."""
         self._models: dict[str, Any] = {}
 
-    def fit(self, dataset: Dataset) -> None:
+    def fit(self, dataset: Dataset, chosen: Mapping[str, float] | None = None) -> None:
         """Learn from the train split.
+
+        Args:
+            dataset: What to learn from.
+            chosen: Settings by language that an earlier fit chose, as `chosen` has them; nothing is tried again.
 
         Raises:
             CorpusforgeError: A language has no labelled utterance there, or too few documents to choose settings.
             MissingDependency: A package of the extra `train` is not installed.
         """
         self.classes = len(dataset.labels)
+        self.chosen = dict(chosen or {})
         train = [example for group in dataset.examples["train"] for example in group]
         for lang in dataset.languages:
             own = [example for example in train if example.lang == lang]
@@ -107,8 +114,6 @@ class _Linear(Baseline):
     def __init__(self, seed: int = 0, strengths: Sequence[float] = STRENGTHS) -> None:
         super().__init__(seed)
         self.strengths = tuple(sorted(strengths))
-        self.chosen: dict[str, float] = {}
-        """C by language."""
 
     @abstractmethod
     def _features(self) -> Any:
@@ -116,8 +121,8 @@ class _Linear(Baseline):
 
     def _fit(self, examples: Sequence[Example], lang: str) -> tuple[Any, Any]:
         known = [example for example in examples if example.label is not None]
-        strength = self.strengths[0]
-        if len(self.strengths) > 1:
+        strength = self.chosen.get(lang, self.strengths[0])
+        if lang not in self.chosen and len(self.strengths) > 1:
             scores = self._cross_validated(examples, lang)
             strength = max(self.strengths, key=lambda one: (scores[one], -one))
         self.chosen[lang] = strength

@@ -44,6 +44,13 @@ class Batch:
         """A copy in page-locked memory, from which a GPU fetches by itself; needs CUDA."""
         return self._each(lambda tensor: tensor.pin_memory())
 
+    def take(self, rows: Tensor) -> Batch:
+        """Some of the rows; as padded as they were."""
+        index = rows.to(self.group.device)
+        some = self._each(lambda tensor: tensor[index])
+        some.ids = [self.ids[row] for row in rows.tolist()]
+        return some
+
     def _each(self, change: Any) -> Batch:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Batch(**{name: change(value) if isinstance(value, Tensor) else value for name, value in values.items()})

@@ -1,0 +1,172 @@
+"""Checkpoints: everything that the next step depends on, in safetensors and JSON, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from corpusforge.errors import CorpusforgeError
+
+STATE = "state.json"
+ENCODERS = ("text", "speech")
+"""Attributes of a model that hold encoders."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far training has come.
+
+    Attributes:
+        stage: Number of the stage (adapters, MLCL).
+        epoch, batch: Of the stage: epoch, and batches of it that are done.
+        step: Optimizer steps in all.
+        best: Best dev score so far, and `best_epoch` when it was.
+        waited: Epochs since.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: float = float("-inf")
+    best_epoch: int = -1
+    waited: int = 0
+
+
+def save(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Replace the checkpoint in `folder`. A kill leaves the old one or the new one."""
+    temporary, old = folder.with_name(folder.name + ".tmp"), folder.with_name(folder.name + ".old")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_file(trained_weights(model), temporary / "weights.safetensors")
+    tensors, plain = _flat(optimizer.state_dict())
+    for number, state in enumerate(_random_states()):
+        tensors[f"random.{number}"] = state
+    save_file(tensors, temporary / "optimizer.safetensors")
+    body = {"progress": asdict(progress), "optimizer": plain}
+    (temporary / STATE).write_text(json.dumps(body), encoding="utf-8")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    temporary.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def progress(folder: Path) -> Progress | None:
+    """How far the checkpoint in `folder` had come; None if there is none.
+
+    Raises:
+        CorpusforgeError: It is damaged.
+    """
+    old = folder.with_name(folder.name + ".old")
+    if not (folder / STATE).is_file() and (old / STATE).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        old.rename(folder)  # a kill between two renames
+    if not (folder / STATE).is_file():
+        return None
+    try:
+        return Progress(**json.loads((folder / STATE).read_text(encoding="utf-8"))["progress"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+
+
+def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, stage: int) -> bool:
+    """Bring model, optimizer and random states to where a checkpoint left them, if it is of this stage.
+
+    Raises:
+        CorpusforgeError: It is damaged, or of another model.
+    """
+    found = progress(folder)
+    if found is None or found.stage != stage:
+        return False
+    try:
+        body = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        load_weights(folder / "weights.safetensors", model)
+        tensors = load_file(folder / "optimizer.safetensors")
+        random = [tensors.pop(f"random.{number}") for number in range(len(_random_states()))]
+        optimizer.load_state_dict(_unflat(tensors, body["optimizer"]))
+        _set_random_states(random)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise _damaged(folder, error) from error
+    return True
+
+
+def _damaged(folder: Path, error: Exception) -> CorpusforgeError:
+    return CorpusforgeError(f"{folder}: cannot go on from this checkpoint ({error}): delete it to begin anew")
+
+
+def trained_weights(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters and buffers by name, but those of an encoder that are frozen: its own checkpoint has them."""
+    frozen = {
+        name
+        for name, parameter in model.named_parameters()
+        if not parameter.requires_grad and name.partition(".")[0] in ENCODERS
+    }
+    return {
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in model.state_dict().items()
+        if name not in frozen
+    }
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """Write `trained_weights`, whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(trained_weights(model), temporary)
+    temporary.replace(path)
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Load what `trained_weights` gave.
+
+    Raises:
+        ValueError: Weights that the model lacks, or lacks weights.
+    """
+    found = load_file(path)
+    wanted = trained_weights(model)
+    if found.keys() != wanted.keys():
+        differing = sorted(found.keys() ^ wanted.keys())
+        raise ValueError(f"weights of another model: {', '.join(differing[:3])}")
+    model.load_state_dict(found, strict=False)
+
+
+def _flat(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], Any]:
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, Any] = {"param_groups": state["param_groups"], "state": {}}
+    for number, values in state["state"].items():
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                tensors[f"{number}.{name}"] = value.detach().cpu().contiguous().clone()
+            else:
+                plain["state"].setdefault(str(number), {})[name] = value
+    return tensors, plain
+
+
+def _unflat(tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> dict[str, Any]:
+    state: dict[int, dict[str, Any]] = {int(number): dict(values) for number, values in plain["state"].items()}
+    for name, tensor in tensors.items():
+        number, _, field = name.partition(".")
+        state.setdefault(int(number), {})[field] = tensor
+    return {"state": state, "param_groups": plain["param_groups"]}
+
+
+def _random_states() -> list[Tensor]:
+    states = [torch.get_rng_state()]
+    if torch.cuda.is_available():
+        states += torch.cuda.get_rng_state_all()
+    return states
+
+
+def _set_random_states(states: list[Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if len(states) > 1:
+        torch.cuda.set_rng_state_all(states[1:])

@@ -1,0 +1,251 @@
+"""A whole training run: a corpus and settings in, a run folder out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from corpusforge.corpus.read import Corpus
+from corpusforge.items import Json
+from corpusforge.train.baselines import BASELINES
+from corpusforge.train.config import TrainConfig
+from corpusforge.train.data import Dataset, Example, read_dataset
+from corpusforge.train.distributed import World, device_of, join
+from corpusforge.train.encoders import SpeechEncoder, TextEncoder, speech_encoder, text_encoder
+from corpusforge.train.encoders.vocab import extend, unknown_shares, warning
+from corpusforge.train.evaluation import RESULTS, evaluate_run
+from corpusforge.train.features import FeatureCache, open_features
+from corpusforge.train.loader import Loader
+from corpusforge.train.loop import Scores, Trainer, seed_everything
+from corpusforge.train.models import build_model, parameter_counts
+from corpusforge.train.pack import open_pack
+from corpusforge.train.predictions import predictions_of, predictions_path, write_predictions
+from corpusforge.train.runs import DATA, Run, write_json
+from corpusforge.train.saved import save_model, save_parts
+
+JUDGED = ("dev", "test")
+"""Splits that a run predicts when it ends."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how runs are made: nothing in it changes what comes out of them.
+
+    Attributes:
+        cache: Folder of packed audio and features, shared by runs.
+        device: As torch names it; the GPU of this process, else the CPU, where it is not said.
+        tell: Told a line now and then.
+        warn: Told what the user should think about.
+        watch: Given the number of an epoch and its dev scores; may raise `Pruned`.
+        bar: Whether progress bars are drawn.
+        board: Whether TensorBoard's files are written.
+        world: The processes that train together.
+    """
+
+    cache: Path
+    device: str | None = None
+    tell: Callable[[str], None] = print
+    warn: Callable[[str], None] = print
+    watch: Callable[[int, Scores], None] | None = None
+    bar: bool = False
+    board: bool = True
+    world: World = field(default_factory=World)
+
+
+def train(corpus: Corpus | Path | str, config: TrainConfig, folder: Path, place: Place) -> dict[str, Json]:
+    """Train a model on a corpus, from wherever a run of the same name left off, and measure it.
+
+    Returns:
+        `results.json` of the run: what was measured on dev and test.
+
+    Raises:
+        CorpusError: The corpus cannot be trained on.
+        MissingDependency: An encoder or a package is not here.
+        CorpusforgeError: The folder holds another run, or training failed.
+        Pruned: `place.watch` has seen enough.
+    """
+    started = time.monotonic()
+    corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
+    dataset = read_dataset(
+        corpus, languages=config.languages, split=config.split, seed=config.seed, note=_once(place.warn, place.world)
+    )
+    if config.model == "unique":
+        _train_unique(corpus, config, folder, place, dataset)
+    elif config.model in BASELINES:
+        _train_baseline(config, folder, place, dataset)
+    else:
+        _train_network(corpus, config, folder, place, dataset, started)
+    results: dict[str, Json] = {}
+    if place.world.rank == 0:
+        results = evaluate_run(folder, splits=JUDGED)
+    place.world.wait()
+    return results
+
+
+def train_seeds(
+    corpus: Corpus | Path | str, config: TrainConfig, folder: Path, place: Place, seeds: int
+) -> dict[str, Json]:
+    """Train with several seeds, from `config.seed` on, each in a folder of its own; mean and deviation of all metrics.
+
+    Returns:
+        `results.json` of the folder: `{"seeds", "splits": {split: {"metrics": {name: {"mean", "sd", "values"}}}}}`.
+    """
+    found = []
+    for seed in range(config.seed, config.seed + seeds):
+        place.tell(f"seed {seed}")
+        changed = config.model_copy(update={"seed": seed})
+        found.append(train(corpus, changed, folder / f"seed-{seed}", place))
+    if place.world.rank:
+        return {}
+    results: dict[str, Json] = {
+        "run": folder.name,
+        "seeds": list(range(config.seed, config.seed + seeds)),
+        "splits": {},
+    }
+    for split in JUDGED:
+        rows = [one["splits"][split]["metrics"] for one in found]
+        values = {name: [row[name]["value"] for row in rows] for name in rows[0]}
+        results["splits"][split] = {"metrics": {name: _spread(some) for name, some in values.items()}}
+    write_json(folder / RESULTS, results)
+    return results
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, Json]:
+    """Mean and sample standard deviation; null where a value is."""
+    known = [value for value in values if value is not None]
+    whole = len(known) == len(values)
+    mean = float(np.mean(known)) if whole else None
+    deviation = float(np.std(known, ddof=1)) if whole and len(known) > 1 else None
+    return {"mean": mean, "sd": deviation, "values": list(values)}
+
+
+def _train_network(
+    corpus: Corpus, config: TrainConfig, folder: Path, place: Place, dataset: Dataset, started: float
+) -> None:
+    world, tell = place.world, _once(place.tell, place.world)
+    device = device_of(place.device)
+    seed_everything(config.seed, config.deterministic)
+    text, shares = _text(config, dataset, _once(place.warn, world))
+    speech = speech_encoder(config.speech, seed=config.seed) if config.uses_speech else None
+    about = {"corpus": corpus.name, "data": dataset.digest, "audio": dataset.audio if speech else None}
+    about |= {"text": text.name if text else None, "speech": speech.name if speech else None}
+    run = Run(folder, config, about, writes=world.rank == 0, board=place.board)
+    # One process makes what all of them read.
+    features = _features(corpus, speech, place, device) if speech and world.rank == 0 else None
+    world.wait()
+    features = _features(corpus, speech, place, device) if speech and world.rank else features
+    loader = Loader(
+        dataset,
+        text=text,
+        cache=features,
+        groups=max(1, config.groups // world.size),
+        max_length=config.max_length,
+        rank=world.rank,
+        world=world.size,
+        device=device,
+    )
+    seed_everything(config.seed)
+    model = build_model(config, len(dataset.languages), len(dataset.labels), text, speech, world).to(device)
+    trainer = Trainer(model, loader, config, run, tell=tell, watch=place.watch, bar=place.bar and world.rank == 0)
+    padding = loader.padding("train", shuffle_seed=config.seed)
+    tell(
+        f"{len(dataset.examples['train']):,} groups of {len(dataset.languages)} languages, {loader.steps('train'):,} "
+        f"steps an epoch on {device}; {padding}; ready after {time.monotonic() - started:.1f} s"
+    )
+    try:
+        trainer.train()
+        counts = parameter_counts(model)
+        run.write(DATA, _about_data(dataset) | {"unknown": shares, "padding": str(padding), "parameters": counts})
+        for split in JUDGED:
+            ids, probabilities = trainer.probabilities(split)
+            if world.rank == 0:
+                _write(folder, dataset, split, ids, probabilities)
+        if world.rank == 0:
+            save_model(folder / "model", config, dataset, model.cpu())
+    finally:
+        run.close()
+
+
+def _text(
+    config: TrainConfig, dataset: Dataset, warn: Callable[[str], None]
+) -> tuple[TextEncoder | None, dict[str, float]]:
+    """The text encoder with its vocabulary extended, and the share of unknown tokens in each language of train."""
+    if not config.uses_text:
+        return None, {}
+    lines: dict[str, list[str]] = {lang: [] for lang in dataset.languages}
+    for group in dataset.examples["train"]:
+        for example in group:
+            lines[example.lang].append(example.text)
+    every = [text for some in lines.values() for text in some]
+    text = text_encoder(config.text, seed=config.seed, texts=every)
+    if config.extend_vocab:
+        extend(text, every, config.extend_vocab)
+    shares = unknown_shares(text, lines)
+    if words := warning(text, shares):
+        warn(words)
+    return text, shares
+
+
+def _features(corpus: Corpus, speech: SpeechEncoder, place: Place, device: torch.device) -> FeatureCache:
+    """The front end's output for every clip of the corpus, from the cache if it is there."""
+    place.cache.mkdir(parents=True, exist_ok=True)
+    pack = open_pack(corpus, place.cache)
+    speech.to(device)
+    return open_features(pack, speech, place.cache, device=device)
+
+
+def _train_unique(corpus: Corpus, config: TrainConfig, folder: Path, place: Place, dataset: Dataset) -> None:
+    """One model a language, each in a folder of its own; their predictions and models together are the run's."""
+    run = Run(folder, config, {"corpus": corpus.name, "data": dataset.digest}, writes=place.world.rank == 0)
+    for lang in dataset.languages:
+        place.tell(f"unique: {lang}")
+        alone = config.model_copy(update={"model": "combined", "languages": (lang,)})
+        train(corpus, alone, folder / lang, place)
+    if place.world.rank:
+        return
+    run.write(DATA, _about_data(dataset))
+    for split in JUDGED:
+        content = b"".join(predictions_path(folder / lang, split).read_bytes() for lang in dataset.languages)
+        temporary = folder / f"predictions-{split}.tmp"
+        temporary.write_bytes(content)
+        temporary.replace(predictions_path(folder, split))
+    save_parts(folder / "model", config, dataset, {lang: folder / lang / "model" for lang in dataset.languages})
+
+
+def _train_baseline(config: TrainConfig, folder: Path, place: Place, dataset: Dataset) -> None:
+    if place.world.rank:
+        return
+    run = Run(folder, config, {"data": dataset.digest})
+    baseline = BASELINES[config.model](config.seed)
+    baseline.fit(dataset)
+    run.write(DATA, _about_data(dataset) | {"chosen": baseline.chosen})
+    for split in JUDGED:
+        rows = [example for group in dataset.examples[split] for example in group]
+        write_predictions(predictions_path(folder, split), predictions_of(dataset, rows, baseline.probabilities(rows)))
+    save_model(folder / "model", config, dataset, baseline)
+
+
+def _write(folder: Path, dataset: Dataset, split: str, ids: Sequence[str], probabilities: np.ndarray) -> None:
+    """Predictions in the manifest's order, whatever batches they came from."""
+    place_of = {id: number for number, id in enumerate(ids)}
+    rows: list[Example] = [example for group in dataset.examples[split] for example in group]
+    ordered = probabilities[[place_of[row.id] for row in rows]]
+    write_predictions(predictions_path(folder, split), predictions_of(dataset, rows, ordered))
+
+
+def _about_data(dataset: Dataset) -> dict[str, Json]:
+    groups = {split: len(found) for split, found in dataset.examples.items()}
+    return {"languages": list(dataset.languages), "labels": list(dataset.labels), "groups": groups}
+
+
+def _once(tell: Callable[[str], None], world: World) -> Callable[[str], None]:
+    """Only the first process speaks."""
+    return tell if world.rank == 0 else lambda words: None
+
+
+__all__ = ["Place", "join", "train", "train_seeds"]
