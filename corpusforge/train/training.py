@@ -25,7 +25,7 @@ from corpusforge.train.loader import Loader
 from corpusforge.train.loop import Scores, Trainer, seed_everything
 from corpusforge.train.models import build_model, parameter_counts
 from corpusforge.train.pack import open_pack
-from corpusforge.train.predictions import predictions_of, predictions_path, write_predictions
+from corpusforge.train.predictions import predictions_of, predictions_path, read_predictions, write_predictions
 from corpusforge.train.runs import DATA, Run, write_json
 from corpusforge.train.saved import save_model, save_parts
 
@@ -222,10 +222,9 @@ def _train_unique(corpus: Corpus, config: TrainConfig, folder: Path, place: Plac
         return
     run.write(DATA, _about_data(dataset))
     for split in JUDGED:
-        content = b"".join(predictions_path(folder / lang, split).read_bytes() for lang in dataset.languages)
-        temporary = folder / f"predictions-{split}.tmp"
-        temporary.write_bytes(content)
-        temporary.replace(predictions_path(folder, split))
+        said = [read_predictions(predictions_path(folder / lang, split)) for lang in dataset.languages]
+        ids = [id for one in said for id in one.ids]
+        _write(folder, dataset, split, ids, np.concatenate([one.probabilities for one in said]))
     save_parts(folder / "model", config, dataset, {lang: folder / lang / "model" for lang in dataset.languages})
 
 
