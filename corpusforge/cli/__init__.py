@@ -17,6 +17,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "new": ("corpusforge.cli.recipes:new_command", "Write a commented recipe to start from."),
     "predict": ("corpusforge.cli.predict:predict_command", "Ask a trained model about text, audio or a corpus."),
     "prompt": ("corpusforge.cli.prompt:prompt_command", "Show what a model would be sent. Nothing is sent."),
+    "publish": (
+        "corpusforge.cli.publish:publish_command",
+        "Publish a corpus, or a trained model, on the Hugging Face Hub.",
+    ),
     "recipe-schema": ("corpusforge.cli.recipes:recipe_schema_command", "Print the JSON Schema of a recipe."),
     "recipes": ("corpusforge.cli.recipes:recipes_command", "List the recipes that ship and those in ./recipes."),
     "stats": ("corpusforge.cli.stats:stats_command", "Print the tables of a built corpus."),

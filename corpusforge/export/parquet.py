@@ -301,9 +301,7 @@ def _ahead(items: Iterator[Any]) -> Generator[Any]:
             yield held.pop()  # a table is some 50 MB: nobody keeps one longer than it is used
 
 
-def _single(
-    rows: list[list[Record]], columns: Mapping[str, str], planned: Layout, schema: pa.Schema
-) -> pa.Table:
+def _single(rows: list[list[Record]], columns: Mapping[str, str], planned: Layout, schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
     records = [row[0] for row in rows]
@@ -321,9 +319,7 @@ def _single(
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _parallel(
-    rows: list[list[Record]], columns: Mapping[str, str], planned: Layout, schema: pa.Schema
-) -> pa.Table:
+def _parallel(rows: list[list[Record]], columns: Mapping[str, str], planned: Layout, schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
     firsts = [row[0] for row in rows]
