@@ -137,7 +137,10 @@ def test_a_row_lost_or_changed_on_the_way_is_found(shop: Shop) -> None:
     assert compare_rows(corpus, planned, str(shop.root / "out")) == 12 * 4
     file = next((shop.root / "out/data/zho_Hans").glob("train*.parquet"))
     table = pq.read_table(file)
-    for wrong, words in ((table.slice(1), "is not what the corpus has"), (table.slice(0, len(table) - 1), "fewer rows")):
+    for wrong, words in (
+        (table.slice(1), "is not what the corpus has"),
+        (table.slice(0, len(table) - 1), "fewer rows"),
+    ):
         pq.write_table(wrong, file)
         with pytest.raises(PublishError, match=words):
             compare_rows(corpus, planned, str(shop.root / "out"))
