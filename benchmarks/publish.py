@@ -1,12 +1,12 @@
-"""Packing a corpus for the Hub beside a bare pyarrow loop and `datasets`' own way, and what one change re-sends.
+"""Packing a corpus for the Hub beside a bare pyarrow loop and `datasets`, and what one change re-sends.
 
 Usage: python benchmarks/publish.py manifests/flores200 [--repeat 3] [--skip-upload]
 
 Each way of packing runs in a process of its own, several times in turn, and writes every clip twice: once for its
 language and once side by side with the others, as `corpusforge publish` does. The bare loop reads the same files into
-the same columns with `pyarrow.Table.from_pylist` and `pyarrow.parquet.ParquetWriter`, 100 rows a group, with the writer's
-defaults; `plain` is the same loop with our settings of the writer (audio neither compressed nor in a dictionary).
-`datasets` writes what `Dataset.from_generator` has put into its cache, with `Dataset.to_parquet`.
+the same columns with `pyarrow.Table.from_pylist` and `pyarrow.parquet.ParquetWriter`, 100 rows a group, with the
+writer's defaults; `plain` is the same loop with our settings of the writer (audio neither compressed nor in a
+dictionary). `datasets` writes what `Dataset.from_generator` has put into its cache, with `Dataset.to_parquet`.
 
 The second part publishes the corpus to a Hub on loopback, changes one sentence, and publishes again.
 Targets: 1.1 x the bare loop, 250 MB, 5 % of the bytes.

@@ -103,6 +103,7 @@ HEAVY = (
     "pandas",
     "sacrebleu",
     "myanmartools",
+    "huggingface_hub",
 )
 
 
@@ -122,6 +123,7 @@ def loaded(code: str) -> set[str]:
         "from corpusforge.cli import cli; cli.main(['--help'], standalone_mode=False)",
         "import corpusforge.builder, corpusforge.speech.stage, corpusforge.quality.measure, corpusforge.corpus.write",
         "import corpusforge.translate.mining, corpusforge.translate.prompts as p; p.load_prompt('reviews-1')",
+        "import corpusforge.cli.publish, corpusforge.publish.dataset, corpusforge.publish.model",
         "import corpusforge; corpusforge.load_recipe('flores200')",
         "import corpusforge.translate.checks, corpusforge.translate.score",
     ],
