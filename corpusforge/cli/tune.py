@@ -65,11 +65,16 @@ def tune_command(
     --trials it goes on with one that ended. What came out is in best.json of the folder, and each trial is a run.
     """
     from corpusforge.corpus.read import Corpus
-    from corpusforge.train.search import Space, search, tables
+    from corpusforge.train.space import Space
 
     config = _settings(preset, model, overrides)
     space = Space(tuple(part.strip() for part in over.split(","))) if over is not None else Space.of(config)
+    space.ranges(config)
     opened = Corpus(corpus)
+
+    # torch takes seconds to load: only once there is something to do.
+    from corpusforge.train.search import search, tables
+
     name = name or f"{opened.name}-{config.model}-tune"
     place = _place(cache or runs / ".cache", device)
     best = search(

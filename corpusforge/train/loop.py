@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from corpusforge.errors import CorpusforgeError
+from corpusforge.errors import Diverged
 from corpusforge.train import checkpoint
 from corpusforge.train.adversary import Fgm, Pgd
 from corpusforge.train.batch import Batch
@@ -43,10 +43,6 @@ class Scores:
 
 class Pruned(Exception):
     """Whoever watches the training has seen enough of it."""
-
-
-class Diverged(CorpusforgeError):
-    """A loss is no finite number."""
 
 
 class Trainer:

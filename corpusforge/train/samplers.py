@@ -7,13 +7,13 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from corpusforge.errors import MissingDependency
+from corpusforge.train.space import Range
 
 STARTUP = 8
 """Trials that are drawn at random before TPE has something to go by; Optuna prunes none of them."""
@@ -46,15 +46,6 @@ class Trial(BaseModel):
     M: float | None
     G: float | None
     epochs: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Range:
-    """What one number of a point may be: both ends included, whole numbers where it is a `grid`."""
-
-    low: float
-    high: float
-    kind: Literal["uniform", "log", "grid"] = "uniform"
 
 
 class Sampler(ABC):
