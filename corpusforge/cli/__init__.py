@@ -22,6 +22,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "stats": ("corpusforge.cli.stats:stats_command", "Print the tables of a built corpus."),
     "status": ("corpusforge.cli.status:status_command", "Say what is built, what is missing and what failed."),
     "train": ("corpusforge.cli.train:train_command", "Train a model on a corpus, and measure it."),
+    "tune": (
+        "corpusforge.cli.tune:tune_command",
+        "Search for the settings that suit a corpus, judged on its dev split.",
+    ),
     "verify": ("corpusforge.cli.store:verify_command", "Check every stored file against its hash."),
     "why": ("corpusforge.cli.why:why_command", "Say why each stage of an item would run, or not."),
 }

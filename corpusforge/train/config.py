@@ -163,25 +163,6 @@ def preset(name: str, **changes: Any) -> TrainConfig:
         raise RecipeError("; ".join(_words(one) for one in error.errors())) from None
 
 
-def override(text: str) -> tuple[str, Any]:
-    """`NAME=VALUE` of the command line; the value is read as YAML: `3e-5`, `null`, `[zho_Hans, bod_Tibt]`.
-
-    Raises:
-        RecipeError: There is no `=`, or the value is no YAML.
-    """
-    import yaml
-
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise RecipeError(f"--set {text}: expected NAME=VALUE, such as learning_rate=1e-4")
-    try:
-        found = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"--set {text}: the value is no YAML ({str(error).splitlines()[0]})") from None
-    # YAML 1.1 reads 3e-5 as a word; pydantic would too, and take it for a number all the same.
-    return name.strip(), found
-
-
 def default_name(corpus: str, config: TrainConfig, seeds: int = 1) -> str:
     """A run's name: corpus, model, and a hash of all settings that are not the paper's, `flores200-mlcl-1f2e3d4c`."""
     changed = {
