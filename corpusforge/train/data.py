@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from corpusforge.corpus.layout import SPLITS
@@ -117,6 +117,24 @@ def read_dataset(
     if split == "random":
         note(leaks(examples))
     return Dataset(used, labels, examples, _digest(used, labels, examples), digest_of(numbers))
+
+
+def romanized(dataset: Dataset) -> Dataset:
+    """The same with Tibetan text in Wylie transliteration."""
+    from corpusforge.text.wylie import SCRIPT, to_wylie
+
+    examples = {
+        split: tuple(
+            tuple(
+                replace(example, text=to_wylie(example.text)) if example.lang.endswith(SCRIPT) else example
+                for example in group
+            )
+            for group in groups
+        )
+        for split, groups in dataset.examples.items()
+    }
+    digest = _digest(dataset.languages, dataset.labels, examples)
+    return replace(dataset, examples=examples, digest=digest)
 
 
 def leaks(examples: Mapping[str, Iterable[Iterable[Example]]]) -> str:
