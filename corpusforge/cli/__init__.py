@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "engines": ("corpusforge.cli.engines:engines_command", "List the speech engines, and whether they work here."),
     "gc": ("corpusforge.cli.store:gc_command", "Delete what no corpus of the workspace needs any more."),
     "new": ("corpusforge.cli.recipes:new_command", "Write a commented recipe to start from."),
+    "paper": ("corpusforge.cli.paper:paper_command", "Run the MLCL paper's tables and figures again."),
     "prompt": ("corpusforge.cli.prompt:prompt_command", "Show what a model would be sent. Nothing is sent."),
     "recipe-schema": ("corpusforge.cli.recipes:recipe_schema_command", "Print the JSON Schema of a recipe."),
     "recipes": ("corpusforge.cli.recipes:recipes_command", "List the recipes that ship and those in ./recipes."),

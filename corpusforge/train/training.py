@@ -72,7 +72,12 @@ def train(corpus: Corpus | Path | str, config: TrainConfig, folder: Path, place:
     started = time.monotonic()
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     dataset = read_dataset(
-        corpus, languages=config.languages, split=config.split, seed=config.seed, note=_once(place.warn, place.world)
+        corpus,
+        languages=config.languages,
+        split=config.split,
+        seed=config.seed,
+        hours=config.hours,
+        note=_once(place.warn, place.world),
     )
     if config.model == "unique":
         _train_unique(corpus, config, folder, place, dataset)
