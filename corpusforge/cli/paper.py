@@ -93,7 +93,7 @@ def paper_command(
         steps = paper.steps()
         click.echo(json.dumps([_plain(step) for step in steps], indent=2) if as_json else _listing(steps))
         return
-    results = _train(paper, cache, device)
+    results = _train(paper, cache, device) if paper.left() else paper.report()
     folder = paper.shelf.folder
     click.echo(json.dumps(results, indent=2, ensure_ascii=False) if as_json else f"{folder / 'RESULTS.md'}")
     failed = [step for step in paper.steps() if step.what == "failed"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,35 +13,41 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FIGURES: Mapping[str, tuple[str, str]] = {
-    "balance-flores200": ("table5", "M against G of every row on FLORES-200"),
-    "balance-mms": ("table3", "M against G of every row on mms"),
-    "hours-mms": ("figures", "G and M by hours of train speech of mms"),
+FIGURES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
+    "balance-flores200": ("table5", ("table2", "table4", "table5"), "M against G on FLORES-200"),
+    "balance-mms": ("table3", ("table3",), "M against G on mms"),
+    "hours-mms": ("figures", ("figures",), "G and M by hours of train speech of mms"),
 }
-"""By file name: the table that they belong to, and what they show."""
+"""By file name: the table that it is shown below, those whose rows it shows, and its title."""
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#F0E442")
 SWEEPS = {"sim": "SimAdapter", "meta": "MetaAdapter", "ngram": "char n-grams"}
 
 
-def draw(folder: Path, results: Mapping[str, Json]) -> None:
-    """Draw all of them.
+def draw(folder: Path, results: Mapping[str, Json], drawn: dict[str, Json]) -> None:
+    """Draw those that have changed.
 
     Args:
         folder: Where they go.
         results: What `Collector.collect` found.
+        drawn: What each was last drawn of, by file name; brought up to date.
     """
-    _save(folder / "balance-flores200", _balance(results, ("table2", "table4", "table5"), "FLORES-200"))
-    _save(folder / "balance-mms", _balance(results, ("table3",), "mms"))
-    _save(folder / "hours-mms", _hours(results))
+    for name, (_, tables, title) in FIGURES.items():
+        rows = [row for table in tables for row in results["tables"][table]]
+        shown = [(row, results["runs"][row["run"]]["metrics"]) for row in rows]
+        if name not in drawn or drawn[name] != shown:
+            figure = _hours(results) if name == "hours-mms" else _balance(results, rows, title)
+            _save(folder / name, figure)
+            drawn[name] = shown
 
 
 def _figure(columns: int) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
     # No pyplot: nothing global, and no window on any machine.
-    figure = Figure(figsize=(6.4 * columns, 4.8), layout="constrained")
+    figure = Figure(figsize=(9.6, 4.8))
+    figure.subplots_adjust(left=0.08, right=0.74, top=0.92, bottom=0.12, wspace=0.3)
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
@@ -50,17 +56,18 @@ def _save(path: Path, figure: Figure) -> None:
 
     # Equal figures are equal files: no date, no random ids.
     with matplotlib.rc_context({"svg.hashsalt": path.name}):
-        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        metadata: dict[str, dict[str, str | None]] = {"png": {"Software": None}, "svg": {"Date": None}}
+        for kind, left_out in metadata.items():
             temporary = path.with_name(f"{path.name}.{kind}.tmp")
-            figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
+            figure.savefig(temporary, format=kind, dpi=120, metadata=left_out)
             temporary.replace(path.with_name(f"{path.name}.{kind}"))
 
 
-def _balance(results: Mapping[str, Json], tables: tuple[str, ...], title: str) -> Figure:
-    """A point a row: hollow as printed, filled as measured, joined where there are both."""
+def _balance(results: Mapping[str, Json], rows: Sequence[Mapping[str, Json]], title: str) -> Figure:
+    """A point a run: hollow as printed, filled as measured, joined where there are both."""
     figure, (axes,) = _figure(1)
-    rows = {row["run"]: row for table in reversed(tables) for row in results["tables"][table]}
-    for number, (run, row) in enumerate(reversed(rows.items())):
+    first = {row["run"]: row for row in reversed(rows)}
+    for number, (run, row) in enumerate(reversed(first.items())):
         colour, marker = COLOURS[number % len(COLOURS)], "os^D"[number // len(COLOURS)]
         there, metrics = row["printed"], results["runs"][run]["metrics"]
         ours = metrics if metrics and metrics["M"]["mean"] is not None else None
@@ -76,7 +83,7 @@ def _balance(results: Mapping[str, Json], tables: tuple[str, ...], title: str) -
             axes.plot([], [], marker, color=colour, label=row["row"])
     axes.set(xlabel="G, imbalance of languages (left is better)", ylabel="M, mean accuracy", title=title)
     axes.grid(alpha=0.3)
-    _legend(axes, "hollow: printed; filled: ours, ± standard deviation")
+    _legend(axes, "hollow: printed\nfilled: ours, mean ± sd")
     return figure
 
 
@@ -90,7 +97,7 @@ def _hours(results: Mapping[str, Json]) -> Figure:
             printed = [(hours, row["printed"][metric]) for hours, row in sweep if row["printed"]]
             printed = [(hours, value) for hours, value in printed if value is not None]
             if printed:
-                axes.plot(*zip(*printed, strict=True), "o--", color=colour, fillstyle="none", label=f"{name}, printed")
+                axes.plot(*zip(*printed, strict=True), "o", color=colour, fillstyle="none", label=f"{name}, printed")
             ours = dict(
                 (_hours_of(results, run, hours), found[metric])
                 for hours, run in ((hours, results["runs"][row["run"]]) for hours, row in sweep)
@@ -102,7 +109,7 @@ def _hours(results: Mapping[str, Json]) -> Figure:
                 axes.errorbar(list(ours), means, yerr=spreads, fmt="o-", color=colour, capsize=2, label=f"{name}, ours")
         axes.set(xlabel="hours of train speech", ylabel=metric, title=title)
         axes.grid(alpha=0.3)
-    _legend(columns[0], None)
+    _legend(columns[-1], None)
     return figure
 
 
@@ -112,4 +119,5 @@ def _hours_of(results: Mapping[str, Json], run: Mapping[str, Json], asked: int) 
 
 
 def _legend(axes: Axes, title: str | None) -> None:
-    axes.legend(fontsize="small", title=title, title_fontsize="small")
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize="small", title=title, title_fontsize="small", loc="upper left", bbox_to_anchor=(1.02, 1))

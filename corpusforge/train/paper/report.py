@@ -16,16 +16,17 @@ REPORT, RESULTS = "RESULTS.md", "results.json"
 TARGET = printed()["table2_flores200"]["MLCL"]["G"]
 
 
-def write_report(folder: Path, results: Mapping[str, Json]) -> None:
+def write_report(folder: Path, results: Mapping[str, Json], drawn: dict[str, Json]) -> None:
     """Write all of it into the paper's folder, every file whole or not at all.
 
     Args:
         folder: `runs/paper-<preset>`.
         results: What `Collector.collect` found.
+        drawn: What the figures were last drawn of: those that would be the same are left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RESULTS, results)
-    draw(folder, results)
+    draw(folder, results, drawn)
     temporary = folder / f"{REPORT}.tmp"
     temporary.write_text(markdown(results), encoding="utf-8")
     temporary.replace(folder / REPORT)
@@ -48,10 +49,12 @@ def markdown(results: Mapping[str, Json]) -> str:
     for table, title in TITLES.items():
         parts.append(f"## {title}")
         parts.append(_table(table, results))
+        if not _some(results["tables"][table], results):
+            parts.append("None of ours is run: why is said below.")
         parts += _comparisons(table, results)
         if table == "table2":
             parts += _target(results)
-        parts += [f"![{alt}]({name}.png)" for name, (where, alt) in FIGURES.items() if where == table]
+        parts += [f"![{alt}]({name}.png)" for name, (where, _, alt) in FIGURES.items() if where == table]
     parts.append("## What is not run")
     parts.append(_missing(results))
     parts.append("## What differs from the paper")
@@ -69,17 +72,26 @@ def _table(table: str, results: Mapping[str, Json]) -> str:
     here = [row["language"] for row in results["corpora"][corpus].get("by_language", ())]
     languages = [*LANGUAGES, *(lang for lang in here if lang not in LANGUAGES)]
     lines = []
-    for row in results["tables"][table]:
+    rows = results["tables"][table]
+    some = _some(rows, results)
+    for row in rows:
         if row["printed"] is not None:
             there = row["printed"]
             accuracy = [_percent(there["accuracy"].get(lang)) for lang in languages]
             lines.append([row["row"], "printed", *accuracy, _four(there["M"]), "", _four(there["G"]), "", "1"])
+        if not some:
+            continue
         run = results["runs"][row["run"]]
         done = sum(one["state"] == "done" for one in run["seeds"].values())
         seeds = f"{done} of {len(run['seeds'])}" if done else "not run"
         cells = _ours(run["metrics"], languages) if run["metrics"] else [""] * (len(languages) + 4)
         lines.append([row["row"], "ours", *cells, seeds])
     return _markdown(("row", "", *languages, "M", "interval", "G", "interval", "seeds"), lines)
+
+
+def _some(rows: Iterable[Mapping[str, Json]], results: Mapping[str, Json]) -> bool:
+    """Whether any of the rows is run."""
+    return any(results["runs"][row["run"]]["metrics"] for row in rows)
 
 
 def _ours(metrics: Mapping[str, Json], languages: Sequence[str]) -> Iterator[str]:
@@ -123,15 +135,17 @@ def _comparisons(table: str, results: Mapping[str, Json]) -> list[str]:
 
 def _target(results: Mapping[str, Json]) -> list[str]:
     """Whether MLCL is above n-grams in M, and as balanced as in print."""
-    mlcl, ngram = (results["runs"][f"{FLORES}-{slug}"]["metrics"] for slug in ("mlcl", "ngram"))
-    if not mlcl or not ngram or None in (mlcl["M"]["mean"], ngram["M"]["mean"]):
+    slugs = ("mlcl", "ngram", "majority")
+    mlcl, ngram, majority = (results["runs"][f"{FLORES}-{slug}"]["metrics"] for slug in slugs)
+    if not (mlcl and ngram and majority) or None in (mlcl["M"]["mean"], ngram["M"]["mean"], majority["M"]["mean"]):
         return []
     mean, other, balance = mlcl["M"]["mean"], ngram["M"]["mean"], mlcl["G"]["mean"]
     above = "above" if mean > other else "not above"
     within = "at or below" if balance <= TARGET else "above"
     return [
         f"MLCL is {above} the n-grams in M ({mean:.4f} and {other:.4f}), and its G of {balance:.4f} is {within} the "
-        f"printed {TARGET:.4f}."
+        f"printed {TARGET:.4f}. G alone says little: always guessing the most frequent class gives "
+        f"{majority['G']['mean']:.4f}, at an M of {majority['M']['mean']:.4f}."
     ]
 
 

@@ -56,7 +56,7 @@ class Row:
     slug: str
     corpus: str
     changes: Mapping[str, Any] = field(hash=False)
-    figures: Figures | None = None
+    figures: Figures | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True)

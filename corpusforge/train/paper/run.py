@@ -58,11 +58,16 @@ class Paper:
         self.chosen = chosen(self.all, only)
         if fast_first:
             self.chosen.sort(key=lambda planned: planned.cost)
+        self._drawn: dict[str, Json] = {}
         self._collector = Collector(self.shelf, self.all, preset, settings(preset, overrides), overrides)
 
     def steps(self) -> list[Step]:
         """The chosen runs with every seed, in the order in which they are made, and what has become of each."""
         return self.shelf.steps(self.chosen)
+
+    def left(self) -> list[Step]:
+        """Those that `run` would make, or that are in its way."""
+        return [step for step in self.steps() if step.what not in ("done", "impossible")]
 
     def report(self) -> dict[str, Json]:
         """Write `RESULTS.md`, `results.json` and the figures from what is done; trains nothing.
@@ -71,7 +76,7 @@ class Paper:
             `results.json`.
         """
         results = self._collector.collect({planned.slug for planned in self.chosen})
-        write_report(self.shelf.folder, results)
+        write_report(self.shelf.folder, results, self._drawn)
         return results
 
     def run(self, place: Place) -> dict[str, Json]:
