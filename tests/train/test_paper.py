@@ -21,7 +21,7 @@ from corpusforge.train.paper.run import Paper
 from corpusforge.train.training import Place
 from tests.cli.program import run as program
 
-SHORT = {"epochs": 2, "steps": 2}
+SHORT = {"epochs": 1, "steps": 2}
 FLORES_TABLES = ("table2", "table4", "table5")
 TABLES = {table: name for table, name in PRINTED.items() if table != "figures"}
 
@@ -179,8 +179,8 @@ def test_what_is_done_is_not_done_again(finished: Path, sample_corpus: Path, pla
 
 
 def test_another_seed_adds_to_what_is_there(finished: Path, sample_corpus: Path, place: Place) -> None:
-    results = tiny(sample_corpus, finished, seeds=(42, 43), only=("speech-only",)).run(place)
-    found = results["runs"]["flores200-speech-only"]["metrics"]["M"]
+    results = tiny(sample_corpus, finished, seeds=(42, 43), only=("combined",)).run(place)
+    found = results["runs"]["flores200-combined"]["metrics"]["M"]
     assert found["mean"] == pytest.approx(sum(found["values"]) / 2) and len(found["values"]) == 2
     assert found["sd"] is not None
     assert results["runs"]["flores200-mlcl"]["seeds"]["43"] == {"state": "waiting", "why": "left out by --only"}
@@ -199,7 +199,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_undisturbed(
     finished: Path, sample_corpus: Path, cache: Path, place: Place, tmp_path: Path
 ) -> None:
     options = ["--corpus", sample_corpus, "--preset", "tiny", "--only", "flores200-mlcl", "--name", "killed"]
-    options += ["--runs", tmp_path, "--cache", cache, "--device", "cpu", "--epochs", "2", "--set", "steps=2"]
+    options += ["--runs", tmp_path, "--cache", cache, "--device", "cpu", "--epochs", "1", "--set", "steps=2"]
     command = [str(Path(sys.executable).parent / "corpusforge"), "paper", *map(str, options)]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     run = tmp_path / "killed" / "flores200-mlcl" / "seed-42"
@@ -215,6 +215,16 @@ def test_a_killed_run_goes_on_and_ends_as_if_undisturbed(
     whole = finished / "flores200-mlcl" / "seed-42"
     for name in ("predictions-test.jsonl", "metrics.jsonl"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_run_that_was_killed_in_its_first_moment_is_made(sample_corpus: Path, place: Place, tmp_path: Path) -> None:
+    run = tmp_path / "flores200-majority" / "seed-42"
+    run.mkdir(parents=True)
+    (run / "environment.json").write_text("{}")
+    (run / "config.json.tmp").write_text('{"con')
+    paper = tiny(sample_corpus, tmp_path, only=("flores200-majority",))
+    paper.run(place)
+    assert [step.what for step in paper.steps()] == ["done"]
 
 
 def test_a_failing_row_does_not_stop_the_rest(sample_corpus: Path, place: Place, tmp_path: Path) -> None:
@@ -255,7 +265,7 @@ def test_cheap_runs_go_first_if_asked(sample_corpus: Path, tmp_path: Path) -> No
 
 def test_a_dry_run_lists_what_is_done_and_what_is_missing(finished: Path, sample_corpus: Path, tmp_path: Path) -> None:
     options = ["--corpus", sample_corpus, "--preset", "tiny", "--runs", finished.parent, "--set", "steps=2"]
-    options += ["--epochs", 2, "--dry-run"]
+    options += ["--epochs", 1, "--dry-run"]
     before = set(finished.rglob("*"))
     listed = program("paper", *options, cwd=tmp_path)
     assert (listed.returncode, listed.stderr) == (0, "")

@@ -16,17 +16,18 @@ REPORT, RESULTS = "RESULTS.md", "results.json"
 TARGET = printed()["table2_flores200"]["MLCL"]["G"]
 
 
-def write_report(folder: Path, results: Mapping[str, Json], drawn: dict[str, Json]) -> None:
+def write_report(folder: Path, results: Mapping[str, Json], drawn: dict[str, Json] | None) -> None:
     """Write all of it into the paper's folder, every file whole or not at all.
 
     Args:
         folder: `runs/paper-<preset>`.
         results: What `Collector.collect` found.
-        drawn: What the figures were last drawn of: those that would be the same are left.
+        drawn: What the figures were last drawn of: those that would be the same are left. None leaves all of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RESULTS, results)
-    draw(folder, results, drawn)
+    if drawn is not None:
+        draw(folder, results, drawn)
     temporary = folder / f"{REPORT}.tmp"
     temporary.write_text(markdown(results), encoding="utf-8")
     temporary.replace(folder / REPORT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from corpusforge.train.training import Place
 
 TRACEBACK = "traceback.txt"
+DRAW_EVERY = 20.0
+"""Seconds: a baseline takes less time than its figures. After the last run they are drawn whatever it took."""
 
 
 class Paper:
@@ -69,14 +72,17 @@ class Paper:
         """Those that `run` would make, or that are in its way."""
         return [step for step in self.steps() if step.what not in ("done", "impossible")]
 
-    def report(self) -> dict[str, Json]:
+    def report(self, draw: bool = True) -> dict[str, Json]:
         """Write `RESULTS.md`, `results.json` and the figures from what is done; trains nothing.
+
+        Args:
+            draw: Whether figures that have changed are drawn.
 
         Returns:
             `results.json`.
         """
         results = self._collector.collect({planned.slug for planned in self.chosen})
-        write_report(self.shelf.folder, results, self._drawn)
+        write_report(self.shelf.folder, results, self._drawn if draw else None)
         return results
 
     def run(self, place: Place) -> dict[str, Json]:
@@ -108,9 +114,12 @@ class Paper:
         place.world.wait()  # all processes have seen the same folders before one of them writes
         writes = place.world.rank == 0
         results = self.report() if writes else {}
+        drawn = time.monotonic()
         for number, step in enumerate(to_do, 1):
             self._make(step, place, f"{number}/{len(to_do)} {step.planned.slug}, seed {step.seed}")
-            results = self.report() if writes else {}
+            draw = number == len(to_do) or time.monotonic() - drawn > DRAW_EVERY
+            results = self.report(draw) if writes else {}
+            drawn = time.monotonic() if draw else drawn
         return results
 
     def _make(self, step: Step, place: Place, title: str) -> None:
