@@ -93,12 +93,21 @@ def paper_command(
         steps = paper.steps()
         click.echo(json.dumps([_plain(step) for step in steps], indent=2) if as_json else _listing(steps))
         return
+    if not found:
+        from corpusforge.errors import CorpusError
+
+        raise CorpusError(
+            f"there is no corpus at {HABITUAL['flores200']}: `corpusforge build flores200` makes it, or name one with "
+            "--corpus"
+        )
     results = _train(paper, cache, device) if paper.left() else paper.report()
     folder = paper.shelf.folder
     click.echo(json.dumps(results, indent=2, ensure_ascii=False) if as_json else f"{folder / 'RESULTS.md'}")
     failed = [step for step in paper.steps() if step.what == "failed"]
     if failed:
-        click.echo(f"{len(failed)} runs failed; the report says why, and the next call tries them again", err=True)
+        click.echo(
+            f"{len(failed)} of the runs failed; the report says why, and the next call tries them again", err=True
+        )
         sys.exit(1)
 
 
