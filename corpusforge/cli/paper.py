@@ -71,10 +71,11 @@ def paper_command(
     RESULTS.md, results.json and figures beside the runs: printed figures and ours. What is done is not done again, and
     what was stopped goes on where it was.
     """
+    from corpusforge.train.config import override
     from corpusforge.train.paper.rows import settings
     from corpusforge.train.paper.run import Paper
 
-    changes = _changes(overrides)
+    changes = dict(override(text) for text in overrides)
     if epochs is not None:
         changes["epochs"] = epochs
     first = settings(preset, changes).seed
@@ -113,8 +114,8 @@ def paper_command(
 
 def _train(paper: Any, cache: Path, device: str | None) -> Any:
     try:
-        from corpusforge.train.distributed import device_of
-        from corpusforge.train.training import Place, join
+        from corpusforge.train.distributed import device_of, join
+        from corpusforge.train.training import Place
     except ModuleNotFoundError as error:
         from corpusforge.errors import MissingDependency
 
@@ -126,19 +127,6 @@ def _train(paper: Any, cache: Path, device: str | None) -> Any:
     return paper.run(
         Place(cache, device=device, tell=say, warn=say, bar=sys.stderr.isatty(), world=join(device_of(device)))
     )
-
-
-def _changes(overrides: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE, values as YAML."""
-    from corpusforge.recipe_yaml import parse_value
-
-    changes = {}
-    for override in overrides:
-        name, equals, text = override.partition("=")
-        if not equals or not name:
-            raise click.UsageError(f"--set takes NAME=VALUE, found '{override}'")
-        changes[name] = parse_value(text, f"--set {override}").plain()
-    return changes
 
 
 def _plain(step: Step) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from corpusforge.errors import RecipeError, nearest
 
@@ -154,8 +156,50 @@ def preset(name: str, **changes: Any) -> TrainConfig:
     """The settings of a preset with some of them changed.
 
     Raises:
-        RecipeError: No such preset.
+        RecipeError: No such preset or setting, or a value that does not fit.
     """
     if name not in PRESETS:
         raise RecipeError(f"no preset '{name}': {nearest(name, PRESETS)}")
-    return TrainConfig.model_validate({**PRESETS[name], **changes})
+    try:
+        return TrainConfig.model_validate({**PRESETS[name], **changes})
+    except ValidationError as error:
+        raise RecipeError("; ".join(_words(one) for one in error.errors())) from None
+
+
+def override(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE` of the command line; the value is read as YAML: `3e-5`, `null`, `[zho_Hans, bod_Tibt]`.
+
+    Raises:
+        RecipeError: There is no `=`, or the value is no YAML.
+    """
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise RecipeError(f"--set {text}: expected NAME=VALUE, such as learning_rate=1e-4")
+    try:
+        found = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {text}: the value is no YAML ({str(error).splitlines()[0]})") from None
+    # YAML 1.1 reads 3e-5 as a word; pydantic would too, and take it for a number all the same.
+    return name.strip(), found
+
+
+def default_name(corpus: str, config: TrainConfig, seeds: int = 1) -> str:
+    """A run's name: corpus, model, and a hash of all settings that are not the paper's, `flores200-mlcl-1f2e3d4c`."""
+    changed = {
+        name: value
+        for name, value in config.model_dump(mode="json").items()
+        if name not in ("model",) and value != TrainConfig.model_fields[name].get_default()
+    }
+    body = json.dumps({"seeds": seeds, **changed}, sort_keys=True)
+    return f"{corpus}-{config.model}-{hashlib.sha256(body.encode()).hexdigest()[:8]}"
+
+
+def _words(error: Any) -> str:
+    """One of pydantic's complaints in a line."""
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"no setting '{name}': {nearest(name, TrainConfig.model_fields)}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message}, found {error['input']!r}" if name else message

@@ -168,6 +168,11 @@ def aligned(ours: Predictions, theirs: Predictions) -> Predictions:
     return other
 
 
+def summary(results: Mapping[str, Json]) -> str:
+    """Accuracy by language, M and G of what `evaluate_run` found, as tables for a terminal."""
+    return "\n\n".join(f"{name}\n{_languages(split)}" for name, split in results["splits"].items())
+
+
 def tables(results: Mapping[str, Json]) -> str:
     """What `evaluate_run` found as tables for a terminal."""
     parts = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from corpusforge.corpus.read import Corpus
+from corpusforge.corpus.stats import table
 from corpusforge.items import Json
 from corpusforge.train.baselines import BASELINES
 from corpusforge.train.config import TrainConfig
 from corpusforge.train.data import Dataset, Example, read_dataset
-from corpusforge.train.distributed import World, device_of, join
+from corpusforge.train.distributed import World, device_of
 from corpusforge.train.encoders import SpeechEncoder, TextEncoder, speech_encoder, text_encoder
 from corpusforge.train.encoders.vocab import extend, unknown_shares, warning
 from corpusforge.train.evaluation import RESULTS, evaluate_run
@@ -118,6 +119,17 @@ def train_seeds(
         results["splits"][split] = {"metrics": {name: _spread(some) for name, some in values.items()}}
     write_json(folder / RESULTS, results)
     return results
+
+
+def seeds_table(results: Mapping[str, Json]) -> str:
+    """What `train_seeds` found as a table for a terminal."""
+    rows = [
+        (split, name, f"{row['mean']:.4f}", "" if row["sd"] is None else f"{row['sd']:.4f}")
+        for split, found in results["splits"].items()
+        for name, row in found["metrics"].items()
+        if row["mean"] is not None
+    ]
+    return table(("split", "metric", f"mean of {len(results['seeds'])} seeds", "standard deviation"), rows)
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, Json]:
@@ -251,6 +263,3 @@ def _about_data(dataset: Dataset) -> dict[str, Json]:
 def _once(tell: Callable[[str], None], world: World) -> Callable[[str], None]:
     """Only the first process speaks."""
     return tell if world.rank == 0 else lambda words: None
-
-
-__all__ = ["Place", "join", "train", "train_seeds"]

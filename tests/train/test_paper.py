@@ -99,7 +99,7 @@ def test_points_with_more_hours_than_there_are_take_all_of_them() -> None:
 @pytest.mark.parametrize(
     ("overrides", "only", "message"),
     [
-        ({"epoch": 1}, (), "there is no setting 'epoch': did you mean 'epochs'"),
+        ({"epoch": 1}, (), "no setting 'epoch': did you mean 'epochs'"),
         ({"epochs": 0}, (), "epochs: .*greater than or equal to 1, found 0"),
         ({"model": "mlcl"}, (), "'model' is what the rows differ in"),
         ({}, ("tabel2",), "no table or row 'tabel2': did you mean 'table2'"),

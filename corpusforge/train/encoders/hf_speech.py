@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from corpusforge.errors import CorpusforgeError
 from corpusforge.train.encoders.base import SpeechEncoder, describe, description, mask_of
-from corpusforge.train.encoders.hf_text import config_of, weights_of
+from corpusforge.train.encoders.hf_text import config_of, quiet, weights_of
 from corpusforge.train.encoders.hub import locate, read_json
 
 RATE = 16_000
@@ -101,7 +101,8 @@ class TransformerSpeech(SpeechEncoder):
     def save(self, folder: Path) -> None:
         """See `SpeechEncoder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)
+        with quiet():
+            self.model.save_pretrained(folder)
         extractor: Any = transformers.Wav2Vec2FeatureExtractor
         extractor(do_normalize=self.normalize).save_pretrained(folder)
         describe(folder, self)

@@ -107,7 +107,8 @@ class TransformerText(TextEncoder):
     def save(self, folder: Path) -> None:
         """See `TextEncoder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)  # type: ignore[operator]
+        with quiet():
+            self.model.save_pretrained(folder)  # type: ignore[operator]
         wrapper: Any = transformers.PreTrainedTokenizerFast
         fast = wrapper(tokenizer_object=self.tokenizer, **self.special)
         fast.model_max_length = self.longest
@@ -175,7 +176,7 @@ def weights_of(kind: Any, folder: Path, name: str, **more: Any) -> nn.Module:
         CorpusforgeError: They are damaged, or some are missing: they would be random without a word.
     """
     try:
-        with _quiet():
+        with quiet():
             model, report = kind.from_pretrained(
                 folder, local_files_only=True, dtype=torch.float32, output_loading_info=True, **more
             )
@@ -193,7 +194,7 @@ def weights_of(kind: Any, folder: Path, name: str, **more: Any) -> nn.Module:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bar, and no list of weights that are left over: those of a head are, in most checkpoints."""
     talk: Any = _logging
     level, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
 from corpusforge.errors import RecipeError, nearest
 from corpusforge.train.config import PLAIN, TrainConfig, preset
 from corpusforge.train.paper.printed import Figures, figures
@@ -34,8 +32,8 @@ PRINTED: Mapping[str, str] = {
 
 HOURS = (10, 20, 30, 40, 50, 60)
 
-DECIDED = ("model", "seed", "hours")
-"""Settings that rows decide, or the number of seeds, so that nobody else may."""
+DECIDED = ("model", "hours")
+"""Settings that rows decide, so that nobody else may."""
 
 
 @dataclass(frozen=True)
@@ -144,15 +142,10 @@ def settings(name: str, overrides: Mapping[str, Any]) -> TrainConfig:
     Raises:
         RecipeError: No such preset or setting, a value that does not fit, or a setting that rows decide.
     """
-    for setting in overrides:
-        if setting not in TrainConfig.model_fields:
-            raise RecipeError(f"there is no setting '{setting}': {nearest(setting, TrainConfig.model_fields)}")
-        if setting in DECIDED and setting != "seed":
+    for setting in DECIDED:
+        if setting in overrides:
             raise RecipeError(f"'{setting}' is what the rows differ in and cannot be set: choose rows with --only")
-    try:
-        return preset(name, **overrides)
-    except ValidationError as error:
-        raise RecipeError(_first(error)) from None
+    return preset(name, **overrides)
 
 
 def plan(name: str, overrides: Mapping[str, Any], train_hours: Mapping[str, float]) -> list[Planned]:
@@ -175,8 +168,8 @@ def plan(name: str, overrides: Mapping[str, Any], train_hours: Mapping[str, floa
         key: TrainConfig | str
         try:
             key = preset(name, **changes)
-        except ValidationError as error:
-            key = f"{row.slug}: {_first(error)}"
+        except RecipeError as error:
+            key = f"{row.slug}: {error}"
         found.setdefault((row.corpus, key), []).append(row)
     return [
         Planned(
@@ -211,10 +204,3 @@ def _names(planned: Planned) -> set[str]:
     rows = planned.rows
     qualified = {f"{row.corpus}-{row.slug}" for row in rows}
     return {planned.slug, *qualified, *(row.slug for row in rows), *(row.table for row in rows)}
-
-
-def _first(error: ValidationError) -> str:
-    found = error.errors(include_url=False)[0]
-    where = ".".join(map(str, found["loc"]))
-    message = found["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}, found {found['input']!r}" if where else message
