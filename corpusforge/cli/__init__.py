@@ -15,6 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("corpusforge.cli.evaluate:evaluate_command", "Measure a trained model."),
     "gc": ("corpusforge.cli.store:gc_command", "Delete what no corpus of the workspace needs any more."),
     "new": ("corpusforge.cli.recipes:new_command", "Write a commented recipe to start from."),
+    "paper": ("corpusforge.cli.paper:paper_command", "Run the MLCL paper's tables and figures again."),
     "predict": ("corpusforge.cli.predict:predict_command", "Ask a trained model about text, audio or a corpus."),
     "prompt": ("corpusforge.cli.prompt:prompt_command", "Show what a model would be sent. Nothing is sent."),
     "recipe-schema": ("corpusforge.cli.recipes:recipe_schema_command", "Print the JSON Schema of a recipe."),

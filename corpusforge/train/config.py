@@ -50,6 +50,8 @@ class TrainConfig(BaseModel):
         compile: Whether `torch.compile` is used.
         deterministic: Whether slower, deterministic kernels are asked for.
         languages: FLORES codes to train on; null is all that the corpus has.
+        hours: At most so much speech of the train split, in whole parallel groups; fewer hours are a part of more.
+            Dev and test stay whole. Null is all of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +93,7 @@ class TrainConfig(BaseModel):
     compile: bool = False
     deterministic: bool = False
     languages: tuple[str, ...] | None = None
+    hours: float | None = Field(None, gt=0)
 
     @model_validator(mode="after")
     def _weights(self) -> TrainConfig:

@@ -88,7 +88,12 @@ def train(
     started = time.monotonic()
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     dataset = read_dataset(
-        corpus, languages=config.languages, split=config.split, seed=config.seed, note=_once(place.warn, place.world)
+        corpus,
+        languages=config.languages,
+        split=config.split,
+        seed=config.seed,
+        hours=config.hours,
+        note=_once(place.warn, place.world),
     )
     if config.romanize and config.model not in BASELINES:
         dataset = romanized(dataset)
