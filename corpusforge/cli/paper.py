@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpusforge.cli.options import json_option
+from corpusforge.cli.train_options import FOLDER, overridden, place, place_options, set_option
 
 if TYPE_CHECKING:
     from corpusforge.train.paper.state import Step
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 HABITUAL = {"flores200": Path("manifests/flores200"), "mms": Path("manifests/mms")}
 
 
 @click.command("paper")
-@click.option("--corpus", type=_FOLDER, metavar="DIR", help="Corpus of FLORES-200.  [default: manifests/flores200]")
-@click.option("--mms", type=_FOLDER, metavar="DIR", help="Corpus of mms.  [default: manifests/mms, if it is there]")
+@click.option("--corpus", type=FOLDER, metavar="DIR", help="Corpus of FLORES-200.  [default: manifests/flores200]")
+@click.option("--mms", type=FOLDER, metavar="DIR", help="Corpus of mms.  [default: manifests/mms, if it is there]")
 @click.option(
     "--preset",
     type=click.Choice(["paper", "small", "tiny"]),
@@ -35,18 +35,9 @@ HABITUAL = {"flores200": Path("manifests/flores200"), "mms": Path("manifests/mms
 @click.option("--only", multiple=True, metavar="NAME", help="Only a table (table2) or row (mlcl). Can be repeated.")
 @click.option("--fast-first", is_flag=True, help="Begin with what is soon done, not with the first table.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Short for --set epochs=N.")
-@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change a setting in all rows: tau=0.1.")
+@set_option
 @click.option("--name", metavar="NAME", help="Of the folder in --runs.  [default: paper-PRESET]")
-@click.option("--runs", type=_FOLDER, default=Path("runs"), show_default=True, metavar="DIR", help="Where runs go.")
-@click.option(
-    "--cache",
-    type=_FOLDER,
-    default=Path("runs/.cache"),
-    show_default=True,
-    metavar="DIR",
-    help="Packed audio and its features, which all runs share.",
-)
-@click.option("--device", metavar="NAME", help="As PyTorch names it: cuda:1, cpu.  [default: a GPU if there is one]")
+@place_options
 @click.option("--dry-run", is_flag=True, help="List what is done and what would be run, and why the rest cannot be.")
 @json_option
 def paper_command(
@@ -60,7 +51,7 @@ def paper_command(
     overrides: tuple[str, ...],
     name: str | None,
     runs: Path,
-    cache: Path,
+    cache: Path | None,
     device: str | None,
     dry_run: bool,
     as_json: bool,
@@ -71,11 +62,10 @@ def paper_command(
     RESULTS.md, results.json and figures beside the runs: printed figures and ours. What is done is not done again, and
     what was stopped goes on where it was.
     """
-    from corpusforge.train.config import override
     from corpusforge.train.paper.rows import settings
     from corpusforge.train.paper.run import Paper
 
-    changes = dict(override(text) for text in overrides)
+    changes = overridden(overrides)
     if epochs is not None:
         changes["epochs"] = epochs
     first = settings(preset, changes).seed
@@ -101,7 +91,7 @@ def paper_command(
             f"there is no corpus at {HABITUAL['flores200']}: `corpusforge build flores200` makes it, or name one with "
             "--corpus"
         )
-    results = _train(paper, cache, device) if paper.left() else paper.report()
+    results = paper.run(place(runs, cache, device)) if paper.left() else paper.report()
     folder = paper.shelf.folder
     click.echo(json.dumps(results, indent=2, ensure_ascii=False) if as_json else f"{folder / 'RESULTS.md'}")
     failed = [step for step in paper.steps() if step.what == "failed"]
@@ -110,23 +100,6 @@ def paper_command(
             f"{len(failed)} of the runs failed; the report says why, and the next call tries them again", err=True
         )
         sys.exit(1)
-
-
-def _train(paper: Any, cache: Path, device: str | None) -> Any:
-    try:
-        from corpusforge.train.distributed import device_of, join
-        from corpusforge.train.training import Place
-    except ModuleNotFoundError as error:
-        from corpusforge.errors import MissingDependency
-
-        raise MissingDependency(f"{error.name} is not installed: pip install 'corpusforge[train]'") from None
-
-    def say(words: str) -> None:
-        click.echo(words, err=True)
-
-    return paper.run(
-        Place(cache, device=device, tell=say, warn=say, bar=sys.stderr.isatty(), world=join(device_of(device)))
-    )
 
 
 def _plain(step: Step) -> dict[str, Any]:
