@@ -29,6 +29,7 @@ ALLOWED = {
     "quality": {"errors", "items", "speech", "stage"},
     "corpus": {"errors", "items"},
     "train": {"corpus", "errors", "items", "text"},
+    "lint": {"corpus", "errors", "items", "text"},
     "pipeline": {"errors", "items", "net", "stage", "store"},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
     "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},

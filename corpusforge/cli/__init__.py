@@ -13,6 +13,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("corpusforge.cli.doctor:doctor_command", "Say what works on this machine, and how to get the rest."),
     "engines": ("corpusforge.cli.engines:engines_command", "List the speech engines, and whether they work here."),
     "gc": ("corpusforge.cli.store:gc_command", "Delete what no corpus of the workspace needs any more."),
+    "lint": ("corpusforge.cli.lint:lint_command", "Look for what is wrong with a built corpus."),
     "new": ("corpusforge.cli.recipes:new_command", "Write a commented recipe to start from."),
     "prompt": ("corpusforge.cli.prompt:prompt_command", "Show what a model would be sent. Nothing is sent."),
     "recipe-schema": ("corpusforge.cli.recipes:recipe_schema_command", "Print the JSON Schema of a recipe."),
@@ -27,7 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
 EPILOG = """\b
 Exit status:
   0    done
-  1    the build ended, but more items failed than --max-failures allows
+  1    the build ended, but more items failed than --max-failures allows; or lint found errors
   2    wrong usage, or a recipe that does not fit
   3    source text missing or damaged
   4    workspace busy, full, damaged or not writable
