@@ -34,7 +34,9 @@ ALLOWED = {
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
     "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},
     "builder": {"corpus", "errors", "items", "opened", "pipeline", "quality", "recipe", "stage", "store"},
-    "cli": {"builder", "corpus", "errors", "items", "opened", "pipeline", "recipe", "registry", "store"},
+    "cli": {
+        *{"builder", "corpus", "errors", "items", "lint", "opened", "pipeline", "recipe", "registry", "store", "train"}
+    },
     "": {"builder", "corpus", "errors", "opened", "recipe"},
 }
 

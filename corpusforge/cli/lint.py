@@ -95,7 +95,6 @@ def _as_text(corpus: Corpus, checks: list[str], findings: list[Finding], counts:
             lines.append(f"  rows: {', '.join(found.rows[:shown])}{f' and {more:,} more' if more > 0 else ''}")
         lines.append("")
     told = ", ".join(f"{count:,} {word.removesuffix('s') if count == 1 else word}" for word, count in counts.items())
-    lines.append(
-        f"{corpus.name}: {len(corpus):,} rows, {len(checks)} {'check' if len(checks) == 1 else 'checks'}: {told}"
-    )
+    ran = f"{len(checks)} {'check' if len(checks) == 1 else 'checks'}"
+    lines.append(f"{corpus.name}: {len(corpus):,} rows, {ran}: {told}")
     return "\n".join(lines)
