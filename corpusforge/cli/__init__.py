@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "engines": ("corpusforge.cli.engines:engines_command", "List the speech engines, and whether they work here."),
     "evaluate": ("corpusforge.cli.evaluate:evaluate_command", "Measure a trained model."),
     "gc": ("corpusforge.cli.store:gc_command", "Delete what no corpus of the workspace needs any more."),
+    "lint": ("corpusforge.cli.lint:lint_command", "Look for what is wrong with a built corpus."),
     "new": ("corpusforge.cli.recipes:new_command", "Write a commented recipe to start from."),
     "paper": ("corpusforge.cli.paper:paper_command", "Run the MLCL paper's tables and figures again."),
     "predict": ("corpusforge.cli.predict:predict_command", "Ask a trained model about text, audio or a corpus."),
@@ -35,7 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
 EPILOG = """\b
 Exit status:
   0    done
-  1    the build ended, but more items failed than --max-failures allows
+  1    the build ended, but more items failed than --max-failures allows; or lint found errors
   2    wrong usage, or a recipe that does not fit
   3    source text missing or damaged
   4    workspace busy, full, damaged or not writable
