@@ -28,12 +28,13 @@ ALLOWED = {
     "speech": {"errors", "items", "net", "registry", "stage", "text"},
     "quality": {"errors", "items", "speech", "stage"},
     "corpus": {"errors", "items"},
+    "report": {"corpus", "errors", "items", "text"},
     "train": {"corpus", "errors", "items", "text"},
     "pipeline": {"errors", "items", "net", "stage", "store"},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
     "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},
     "builder": {"corpus", "errors", "items", "opened", "pipeline", "quality", "recipe", "stage", "store"},
-    "cli": {"builder", "corpus", "errors", "items", "opened", "pipeline", "recipe", "registry", "store"},
+    "cli": {"builder", "corpus", "errors", "items", "opened", "pipeline", "recipe", "registry", "report", "store"},
     "": {"builder", "corpus", "errors", "opened", "recipe"},
 }
 
@@ -89,6 +90,7 @@ HEAVY = (
     "pandas",
     "sacrebleu",
     "myanmartools",
+    "jinja2",
 )
 
 
