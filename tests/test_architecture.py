@@ -28,6 +28,7 @@ ALLOWED = {
     "speech": {"errors", "items", "net", "registry", "stage", "text"},
     "quality": {"errors", "items", "speech", "stage"},
     "corpus": {"errors", "items"},
+    "report": {"corpus", "errors", "items", "text"},
     "train": {"corpus", "errors", "items", "text"},
     "lint": {"corpus", "errors", "items", "text"},
     "pipeline": {"errors", "items", "net", "stage", "store"},
@@ -106,6 +107,7 @@ HEAVY = (
     "pandas",
     "sacrebleu",
     "myanmartools",
+    "jinja2",
 )
 
 

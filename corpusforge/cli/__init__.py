@@ -21,6 +21,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "prompt": ("corpusforge.cli.prompt:prompt_command", "Show what a model would be sent. Nothing is sent."),
     "recipe-schema": ("corpusforge.cli.recipes:recipe_schema_command", "Print the JSON Schema of a recipe."),
     "recipes": ("corpusforge.cli.recipes:recipes_command", "List the recipes that ship and those in ./recipes."),
+    "report": ("corpusforge.cli.report:report_command", "Write a page that shows a corpus, or a training run."),
+    "serve": ("corpusforge.cli.report:serve_command", "Show that page in a browser of this machine, until Ctrl-C."),
     "stats": ("corpusforge.cli.stats:stats_command", "Print the tables of a built corpus."),
     "status": ("corpusforge.cli.status:status_command", "Say what is built, what is missing and what failed."),
     "train": ("corpusforge.cli.train:train_command", "Train a model on a corpus, and measure it."),
