@@ -315,6 +315,7 @@ def _writer(opened: Opened, workspace: Workspace, folder: Path) -> Iterator[Corp
         blob_path=workspace.blobs.path,
         suffix=_suffix(opened),
         versions=opened.versions(),
+        citations=opened.source.citations(),
     ) as writer:
         yield writer
 

@@ -31,6 +31,8 @@ ALLOWED = {
     "report": {"corpus", "errors", "items", "text"},
     "train": {"corpus", "errors", "items", "text"},
     "lint": {"corpus", "errors", "items", "text"},
+    "export": {"corpus", "errors", "items", "registry", "speech", "text"},
+    "publish": {"corpus", "errors", "export", "items", "net", "text"},
     "pipeline": {"errors", "items", "net", "stage", "store"},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
     "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},

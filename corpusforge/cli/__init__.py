@@ -19,6 +19,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "paper": ("corpusforge.cli.paper:paper_command", "Run the MLCL paper's tables and figures again."),
     "predict": ("corpusforge.cli.predict:predict_command", "Ask a trained model about text, audio or a corpus."),
     "prompt": ("corpusforge.cli.prompt:prompt_command", "Show what a model would be sent. Nothing is sent."),
+    "publish": (
+        "corpusforge.cli.publish:publish_command",
+        "Publish a corpus, or a trained model, on the Hugging Face Hub.",
+    ),
     "recipe-schema": ("corpusforge.cli.recipes:recipe_schema_command", "Print the JSON Schema of a recipe."),
     "recipes": ("corpusforge.cli.recipes:recipes_command", "List the recipes that ship and those in ./recipes."),
     "report": ("corpusforge.cli.report:report_command", "Write a page that shows a corpus, or a training run."),

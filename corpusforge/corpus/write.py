@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +57,7 @@ class CorpusWriter:
         blob_path: Where the blob of a sha256 is.
         suffix: Of the audio files.
         versions: Of whatever took part, by name.
+        citations: What those who use the text have to cite, as BibTeX.
 
     Raises:
         WorkspaceError: The folder cannot be written.
@@ -72,10 +73,16 @@ class CorpusWriter:
         blob_path: Callable[[str], str | os.PathLike[str]],
         suffix: Literal["flac", "wav"],
         versions: Mapping[str, str],
+        citations: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self._head = {"schema_version": SCHEMA_VERSION, "name": name}
-        self._tail = {"audio_format": suffix, "versions": dict(sorted(versions.items())), "recipe": dict(recipe)}
+        self._tail = {
+            "audio_format": suffix,
+            "citations": list(citations),
+            "versions": dict(sorted(versions.items())),
+            "recipe": dict(recipe),
+        }
         self._splits = splits
         self._blob_path = blob_path
         self._suffix = suffix
