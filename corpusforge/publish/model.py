@@ -171,7 +171,8 @@ def _summary(about: Mapping[str, Json], langs: list[str], splits: Splits) -> str
     kind = about.get("config", {}).get("model", "unknown")
     return (
         f"A classifier (`{kind}`) of sentences in {', '.join(langs)}, trained on the corpus "
-        f"`{about.get('corpus', 'unknown')}`. Classes: {', '.join(map(str, labels))}. Published by {package_revision()}."
+        f"`{about.get('corpus', 'unknown')}`. Classes: {', '.join(map(str, labels))}. Published by "
+        f"{package_revision()}."
     )
 
 
