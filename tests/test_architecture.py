@@ -29,11 +29,25 @@ ALLOWED = {
     "quality": {"errors", "items", "speech", "stage"},
     "corpus": {"errors", "items"},
     "train": {"corpus", "errors", "items", "text"},
+    "export": {"corpus", "errors", "items", "registry", "speech", "text"},
+    "imports": {"corpus", "errors", "items", "quality", "speech", "store", "text"},
     "pipeline": {"errors", "items", "net", "stage", "store"},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
     "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},
     "builder": {"corpus", "errors", "items", "opened", "pipeline", "quality", "recipe", "stage", "store"},
-    "cli": {"builder", "corpus", "errors", "items", "opened", "pipeline", "recipe", "registry", "store"},
+    "cli": {
+        "builder",
+        "corpus",
+        "errors",
+        "export",
+        "imports",
+        "items",
+        "opened",
+        "pipeline",
+        "recipe",
+        "registry",
+        "store",
+    },
     "": {"builder", "corpus", "errors", "opened", "recipe"},
 }
 
@@ -89,6 +103,8 @@ HEAVY = (
     "pandas",
     "sacrebleu",
     "myanmartools",
+    "lhotse",
+    "webdataset",
 )
 
 
@@ -110,6 +126,8 @@ def loaded(code: str) -> set[str]:
         "import corpusforge.translate.mining, corpusforge.translate.prompts as p; p.load_prompt('reviews-1')",
         "import corpusforge; corpusforge.load_recipe('flores200')",
         "import corpusforge.translate.checks, corpusforge.translate.score",
+        "import corpusforge.cli.export, corpusforge.export.kaldi, corpusforge.export.lhotse, corpusforge.export.hub",
+        "import corpusforge.cli.import_, corpusforge.imports.forms, corpusforge.imports.hub, corpusforge.imports.nemo",
     ],
 )
 def test_starting_up_imports_nothing_heavy(code: str) -> None:
