@@ -74,8 +74,8 @@ def utterance(found: Found, rules: Rules) -> tuple[Utterance, str | None]:
         raise SourceError(
             f"{found.place}: no licence is known: give the SPDX id of the data's with --license CC-BY-4.0"
         )
-    engine = _string(values, "engine") or RECORDED
-    voice = (_string(values, "voice") if engine != RECORDED else None) or _words(_first(values, _SPEAKERS))
+    engine = _string(values, "engine")
+    voice = (_string(values, "voice") if engine else None) or _words(_first(values, _SPEAKERS))
     item = Utterance(
         id=name,
         group=group or name,
@@ -87,7 +87,7 @@ def utterance(found: Found, rules: Rules) -> tuple[Utterance, str | None]:
         source=_string(values, "source") or rules.source,
         license=license,
         fields={
-            "engine": engine,
+            "engine": engine or RECORDED,
             "voice": voice or UNKNOWN_SPEAKER,
             "voice_license": _string(values, "voice_license"),
             "translation": _translation(values.get("translation")),

@@ -270,8 +270,8 @@ class _Taken:
         with self._path.open("rb") as lines:
             for line in lines:
                 row = json.loads(line)
-                values = [row[name] for name in ATTRIBUTES]
-                yield Utterance(*values, row["fields"]), row.get("reason")
+                values = {name: row[name] for name in ATTRIBUTES}
+                yield Utterance(**values, fields=row["fields"]), row.get("reason")
 
 
 def _nameless(found: Found, rules: Rules) -> Utterance:
