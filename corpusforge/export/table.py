@@ -1,7 +1,8 @@
 """Tables: a CSV of each split, and the audio files beside them.
 
-The dialect is `excel` of Python's csv, with a line feed at the end of a line. The files are not named `metadata.csv`,
-since `audiofolder` of `datasets` guesses types split by split, and stops where a column is empty in one of them.
+The dialect is `excel` of Python's csv, with strings in quotes and a line feed at the end of a line. The files are not
+named `metadata.csv`, since `audiofolder` of `datasets` guesses types split by split, and stops where a column is empty
+in one of them.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class CsvExporter:
             files = AudioFolder(made, audio, note)
             for split, part in present(corpus):
                 with (made / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
-                    table = csv.writer(file, lineterminator="\n")
+                    # csv would leave a lone carriage return without quotes, and readers end a line there.
+                    table = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
                     table.writerow(COLUMNS)
                     for record in part:
                         row = fields(record) | {
