@@ -56,6 +56,7 @@ ALLOWED = {
         "train",
     },
     "": {"builder", "corpus", "errors", "opened", "recipe"},
+    "__main__": {"cli"},
 }
 
 

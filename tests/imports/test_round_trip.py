@@ -127,7 +127,6 @@ def test_killed_in_the_middle_and_run_again(corpus, tmp_path):
 
 
 def test_a_dataset_of_parquet_comes_back(corpus, tmp_path):
-    pytest.importorskip("corpusforge.export.parquet", reason="the writer of Parquet is not merged yet")
     export(corpus, "parquet", tmp_path / "out", note=silent)
     done = brought_in(tmp_path / "out", "huggingface", tmp_path / "work", hub=Hub(configs=corpus.languages))
     carried = ("text", "split", "label", "group", "document", "lang", "license", "num_samples")
