@@ -168,11 +168,10 @@ def _index(part: str, split: Mapping[str, Json], about: Mapping[str, Json]) -> d
 
 def _summary(about: Mapping[str, Json], langs: list[str], splits: Splits) -> str:
     labels = next(iter(splits.values()))["labels"]
-    kind = about.get("config", {}).get("model", "unknown")
+    kind, corpus = about.get("config", {}).get("model", "unknown"), about.get("corpus", "unknown")
     return (
-        f"A classifier (`{kind}`) of sentences in {', '.join(langs)}, trained on the corpus "
-        f"`{about.get('corpus', 'unknown')}`. Classes: {', '.join(map(str, labels))}. Published by "
-        f"{package_revision()}."
+        f"A classifier (`{kind}`) of sentences in {', '.join(langs)}, trained on the corpus `{corpus}`. Classes: "
+        f"{', '.join(map(str, labels))}. Published by {package_revision()}."
     )
 
 
