@@ -109,7 +109,8 @@ def write_groups(
             known = all((before / f"{name}.js").is_file() for name in wanted)
             if known:
                 for name in wanted:
-                    link(before / f"{name}.js", folder / f"{name}.js")
+                    if not (folder / f"{name}.js").exists():  # two pieces of the same clips have one file
+                        link(before / f"{name}.js", folder / f"{name}.js")
             waiting.append((names, len(piece), None if known else painters.paint(piece, spectrograms)))
             if len(waiting) > 2 * jobs:
                 finish()

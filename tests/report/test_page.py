@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -105,6 +106,16 @@ def test_pictures_that_are_there_are_taken_over(corpus: Path, tmp_path: Path) ->
     again = write_corpus_page(own)
     assert again.silent == []
     assert [path.stat().st_ino for path in sorted(again.index.parent.glob("waves-*.js"))] == before
+
+
+def test_pieces_with_the_same_clips_share_their_pictures(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    first = shop.item("g-000.zho_Hans")
+    items = [dataclasses.replace(first, id=f"g-{n:03}.zho_Hans", group=f"g-{n:03}") for n in range(200)]
+    shop.write(tmp_path / "same", items)
+    for _ in range(2):  # the second takes over what the first drew
+        index = data(write_corpus_page(tmp_path / "same").index.parent, "index")
+        assert len(index["waves"]) == 2 and len(set(index["waves"])) == 1
 
 
 def test_audio_that_cannot_be_read_is_said_and_tried_again(corpus: Path, tmp_path: Path) -> None:
