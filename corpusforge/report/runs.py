@@ -20,7 +20,7 @@ CONFIG, ENVIRONMENT, METRICS, RESULTS = "config.json", "environment.json", "metr
 ALL = "all"
 """The scope of `results.json` over every language together."""
 
-_NO_LOSS = {"step", "epoch", "gradient", "rate"}
+_NO_LOSS = {"step", "epoch", "stage", "gradient", "rate"}
 _MISTAKES = 20
 
 
