@@ -29,7 +29,7 @@ ALLOWED = {
     "quality": {"errors", "items", "speech", "stage"},
     "corpus": {"errors", "items"},
     "train": {"corpus", "errors", "items", "text"},
-    "pipeline": {"errors", "items", "net", "stage", "store"},
+    "pipeline": {"errors", "items", "net", "stage", "store", ""},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
     "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},
     "builder": {"corpus", "errors", "items", "opened", "pipeline", "quality", "recipe", "stage", "store"},
