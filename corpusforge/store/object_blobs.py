@@ -24,7 +24,7 @@ class ObjectBlobs:
     """The interface of `Blobs` over an object store: `PREFIX/ab/abcdef…`, an object a blob.
 
     A store writes an object whole or not at all, and lists a thousand a request: sizes are taken from one listing,
-    which costs about 100 bytes of memory a blob, and a blob that is not in it is asked for by itself. Credentials,
+    which costs about 140 bytes of memory a blob, and a blob that is not in it is asked for by itself. Credentials,
     endpoint and region come from where the store's own tools take them (`AWS_…` and `~/.aws` for S3).
     """
 
