@@ -34,7 +34,7 @@ ALLOWED = {
     "export": {"corpus", "errors", "items", "registry", "speech", "text"},
     "publish": {"corpus", "errors", "export", "items", "net", "text"},
     "imports": {"corpus", "errors", "items", "quality", "speech", "store", "text"},
-    "pipeline": {"errors", "items", "net", "stage", "store"},
+    "pipeline": {"errors", "items", "net", "stage", "store", ""},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
     "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},
     "builder": {"corpus", "errors", "items", "opened", "pipeline", "quality", "recipe", "stage", "store"},

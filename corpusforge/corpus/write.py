@@ -52,7 +52,7 @@ class CorpusWriter:
         name: Of the corpus.
         recipe: As resolved, in JSON values.
         splits: `train`, `dev` or `test` by document.
-        blob_path: Where the blob of a sha256 is.
+        blob_path: A path of the blob of a sha256; raises FileNotFoundError, or leads nowhere, if it is not there.
         suffix: Of the audio files.
         versions: Of whatever took part, by name.
         citations: What those who use the text have to cite, as BibTeX.
@@ -221,8 +221,9 @@ class CorpusWriter:
 
     def _place(self, sha256: str, target: str) -> None:
         """Give a blob a second name, all at once; a copy where there can be no link."""
-        blob = self._blob_path(sha256)
+        blob: str | os.PathLike[str] = sha256
         try:
+            blob = self._blob_path(sha256)
             link_or_copy(blob, target)
         except FileExistsError:
             return  # two ids that a case-insensitive file system takes for one, with the same content

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from corpusforge.errors import WorkspaceError, nearest
-from corpusforge.store.blobs import Blobs
 from corpusforge.store.index import DONE, Index, IndexDamaged, KnownCorpus, Result
 from corpusforge.store.journal import CorpusLine, Journal
+from corpusforge.store.object_blobs import AnyBlobs, open_blobs
 
 T = TypeVar("T")
 
@@ -73,25 +73,47 @@ class Workspace:
     shows later; `rebuilt` then says why.
     """
 
-    def __init__(self, folder: Path, *, reading: bool = False) -> None:
+    def __init__(self, folder: Path, *, reading: bool = False, blobs: str | None = None) -> None:
         """Open the workspace in `folder`, and make it if it is new.
 
         Args:
             folder: That holds, or will hold, `.corpusforge`.
             reading: Only look: nothing is made or mended. An index that is missing or damaged is rebuilt in memory.
+            blobs: URL of an object store for the blobs, `s3://bucket/prefix`; the workspace remembers it. None is what
+                it remembers, or a folder in it.
 
         Raises:
-            WorkspaceError: The folder cannot be written.
+            WorkspaceError: The folder cannot be written, or its blobs are somewhere else.
         """
         self.folder = folder
         self.root = folder / FOLDER
-        self.blobs = Blobs(self.root / "blobs")
         self.journal = Journal(self.root / "results.jsonl")
         self.rebuilt: str | None = None
         self._reading = reading
         self._index: Index | None = None
         if not reading:
             self._make_root()
+        self.blobs = self._open_blobs(blobs)
+
+    def _open_blobs(self, wanted: str | None) -> AnyBlobs:
+        note, own = self.root / "blobs.url", self.root / "blobs"
+        known = note.read_text(encoding="utf-8").strip() if note.exists() else None
+        if wanted is not None and wanted.startswith("file://"):
+            raise WorkspaceError(
+                f"--blobs {wanted}: blobs on a disk are in the workspace itself: name it with --workspace DIR"
+            )
+        if wanted is not None and wanted != known:
+            if known is not None or own.exists():
+                raise WorkspaceError(
+                    f"the blobs of {self.folder} are in {known or own}, not in {wanted}: leave --blobs out, or build "
+                    "in another folder with --workspace DIR"
+                )
+            if not self._reading:
+                temporary = note.with_suffix(".new")
+                temporary.write_text(f"{wanted}\n", encoding="utf-8")
+                os.replace(temporary, note)
+        url = wanted or known
+        return open_blobs(own) if url is None else open_blobs(url, self.root / "fetched")
 
     def _make_root(self) -> None:
         try:
