@@ -125,6 +125,8 @@ def _yaml(values: Mapping[str, Json]) -> str:
     import yaml
 
     text: str = yaml.safe_dump(dict(values), allow_unicode=True, sort_keys=False, width=120)
+    if yaml.safe_load(text) != values:  # a line separator of Unicode, which only survives as an escape
+        text = yaml.safe_dump(dict(values), sort_keys=False, width=120)
     return text
 
 
