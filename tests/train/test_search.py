@@ -69,7 +69,8 @@ def test_the_best_trial_is_found_and_can_be_trained_again(corpus: Path, tmp_path
     assert values == {"M": best.trial.M, "G": best.trial.G}
     written = json.loads((folder / BEST).read_text(encoding="utf-8"))
     assert written["trial"] == best.trial.trial and written["settings"] == best.trial.settings
-    assert settings("tiny", {"model": "combined"}, ("epochs=2", "groups=16", "balance=0.5", *written["set"])) == best.config
+    given = ("epochs=2", "groups=16", "balance=0.5", *written["set"])
+    assert settings("tiny", {"model": "combined"}, given) == best.config
 
 
 def test_trials_are_runs_of_which_the_best_keeps_its_model(corpus: Path, tmp_path: Path) -> None:
