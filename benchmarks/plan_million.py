@@ -20,11 +20,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from corpusforge.items import Done, Outcome, Utterance
 from corpusforge.pipeline.plan import Planner, outcome_of
-from corpusforge.stage import ReadBlob, Stage, StageConfig
+from corpusforge.stage import ReadBlob, Stage, StageConfig, Where
 from corpusforge.store.index import DONE, Result
 from corpusforge.store.workspace import Workspace
 
@@ -37,7 +37,7 @@ class Synthesize(Stage):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("text", "lang")
     writes: ClassVar[tuple[str, ...]] = ("audio",)
-    where: ClassVar[Literal["cpu", "io"]] = "cpu"
+    where: Where = "cpu"
     Config: ClassVar[type[StageConfig]] = StageConfig
 
     def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome:

@@ -31,6 +31,7 @@ from corpusforge.store.workspace import FOLDER, Workspace
 
 if TYPE_CHECKING:
     from corpusforge.corpus.write import CorpusWriter
+    from corpusforge.pipeline.executors.base import Executor
     from corpusforge.recipe import Recipe
 
 PORTION = 256
@@ -128,7 +129,7 @@ def build(recipe: Recipe, options: BuildOptions | None = None, observer: BuildOb
         if not (options.workspace / FOLDER).exists():
             opened.read()  # what is wrong with the source is said before anything is made
         with (
-            Workspace(options.workspace) as workspace,
+            Workspace(options.workspace, blobs=options.blobs) as workspace,
             workspace.locked(f"build {recipe.name}", options.wait, observer.waiting),
         ):
             report = workspace.with_sound_index(lambda: _build(opened, workspace, observer))
@@ -139,7 +140,6 @@ def build(recipe: Recipe, options: BuildOptions | None = None, observer: BuildOb
 
 
 def _build(opened: Opened, workspace: Workspace, observer: BuildObserver) -> Report:
-    from corpusforge.pipeline.executors.local import LocalExecutor
     from corpusforge.pipeline.record import Recorder
     from corpusforge.pipeline.run import Run, stopping_on
 
@@ -153,17 +153,18 @@ def _build(opened: Opened, workspace: Workspace, observer: BuildObserver) -> Rep
     if workspace.rebuilt:
         why = f"the index was damaged ({workspace.rebuilt})"
         observer.note(f"{why}: rebuilt from the journal, nothing that is there is made again")
+    executor = _executor(opened, workspace, observer)
     run = Run(
         opened.planner(workspace, options.force),
         Recorder(workspace, corpus),
-        LocalExecutor(opened.stages, workspace.blobs.root, options.workers()),
+        executor,
         observer,
         first=opened.first,
         last=opened.last,
         fail_fast=options.fail_fast,
         max_failures=options.max_failures,
         fingerprint=_fingerprint,
-        preflight=lambda numbers: _preflight(opened, numbers, workspace, corpus, observer),
+        preflight=lambda numbers: _preflight(opened, numbers, executor, workspace, corpus, observer),
     )
     observer.started(opened.groups * len(opened.languages), tuple(stage.name for stage in opened.stages))
 
@@ -234,11 +235,23 @@ def _settled(opened: Opened, workspace: Workspace, identity: str | None) -> Repo
     )
 
 
-def _preflight(opened: Opened, numbers: range, workspace: Workspace, corpus: int, observer: BuildObserver) -> None:
-    """Before the first item that needs these stages: can it be done here? From now on the corpus is in the making."""
+def _executor(opened: Opened, workspace: Workspace, observer: BuildObserver) -> Executor:
+    options, jobs = opened.options, opened.options.workers()
+    if options.executor == "dask":
+        from corpusforge.pipeline.executors.dask import DaskExecutor
+
+        return DaskExecutor(opened.stages, workspace.blobs, options.dask, jobs, observer.note)
+    from corpusforge.pipeline.executors.local import LocalExecutor
+
+    return LocalExecutor(opened.stages, workspace.blobs.location, jobs)
+
+
+async def _preflight(
+    opened: Opened, numbers: range, executor: Executor, workspace: Workspace, corpus: int, observer: BuildObserver
+) -> None:
+    """Before the first item that needs these stages: can it be done? From now on the corpus is in the making."""
+    await executor.prepare(numbers, frozenset(opened.languages))
     stages = opened.stages[numbers.start : numbers.stop]
-    for stage in stages:
-        stage.preflight(frozenset(opened.languages))
     place = Place(workspace.root, opened.recipe.name, observer.note)
     for stage in stages:
         stage.open(place)
@@ -300,7 +313,10 @@ def _write(
             else:
                 writer.add(item)
         report.written = True
-        return writer.commit(_corpus_fingerprint(opened, total))
+        info = writer.commit(_corpus_fingerprint(opened, total))
+    if workspace.blobs.remote:
+        workspace.blobs.clear_temporary()
+    return info
 
 
 @contextmanager
@@ -312,7 +328,7 @@ def _writer(opened: Opened, workspace: Workspace, folder: Path) -> Iterator[Corp
         name=opened.recipe.name,
         recipe=opened.recipe.resolved(),
         splits=opened.splits(),
-        blob_path=workspace.blobs.path,
+        blob_path=workspace.blobs.local,
         suffix=_suffix(opened),
         versions=opened.versions(),
         citations=opened.source.citations(),
@@ -344,7 +360,7 @@ def plan(recipe: Recipe, options: BuildOptions | None = None) -> PlanReport:
     options = options or BuildOptions()
     opened = Opened(recipe, options).read()
     try:
-        with Workspace(options.workspace, reading=True) as workspace:
+        with Workspace(options.workspace, reading=True, blobs=options.blobs) as workspace:
             return workspace.with_sound_index(lambda: _plan(opened, workspace))
     finally:
         opened.close()

@@ -52,6 +52,10 @@ class CorpusError(CorpusforgeError):
     exit_code = 6
 
 
+class Diverged(CorpusforgeError):
+    """A training whose numbers are finite no more: its learning rate is too high."""
+
+
 class BuildStopped(CorpusforgeError):
     """A build cannot go on for now: a service is down or has blocked us, or a budget is spent. What is done is kept."""
 

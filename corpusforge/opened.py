@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from corpusforge import __version__
 from corpusforge.corpus.splits import assign
@@ -42,6 +42,9 @@ class BuildOptions:
         max_failures: Failed items that are not yet an error.
         fail_fast: Stop as soon as there are more.
         wait: Seconds to wait for another build in the same workspace.
+        executor: What runs the stages: `local`, worker processes of this machine, or `dask`, a Dask cluster.
+        dask: The cluster's scheduler, `tcp://host:8786`; None starts a cluster of `jobs` workers on this machine.
+        blobs: URL of an object store for the blobs, `s3://bucket/prefix`; None is where the workspace has them.
     """
 
     workspace: Path = Path(".")
@@ -54,6 +57,9 @@ class BuildOptions:
     max_failures: int = 0
     fail_fast: bool = False
     wait: float = 0.0
+    executor: Literal["local", "dask"] = "local"
+    dask: str | None = None
+    blobs: str | None = None
 
     def folder(self, recipe: Recipe) -> Path:
         """Where the corpus of a recipe is written."""

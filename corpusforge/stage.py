@@ -17,6 +17,9 @@ from corpusforge.items import Json, Outcome, Utterance
 ReadBlob = Callable[[str], bytes]
 """Content of a blob by its sha256."""
 
+Where = Literal["cpu", "gpu", "io"]
+"""Where a stage runs: see `Stage`."""
+
 
 class StageConfig(BaseModel):
     """Base of every stage's settings: frozen, and strict about unknown names.
@@ -70,7 +73,9 @@ class Stage(ABC):
         version: Raised by the author when the meaning of a result changes.
         reads, writes: Names of the item's attributes and fields. What it reads is in its key; nothing else may
             influence the result.
-        where: `cpu` runs in worker processes, `io` is awaited in the driver under bounded concurrency.
+        where: `cpu` runs in worker processes. The others are awaited, many items at once: `io` in the driver, so that a
+            service sees one client however many machines build; `gpu`, which is a model and no service, in workers that
+            have a GPU where the executor has such, else in the driver too. May be an instance's own.
         Config: The stage's settings.
     """
 
@@ -78,7 +83,7 @@ class Stage(ABC):
     version: ClassVar[int]
     reads: ClassVar[tuple[str, ...]]
     writes: ClassVar[tuple[str, ...]]
-    where: ClassVar[Literal["cpu", "io"]]
+    where: Where
     Config: ClassVar[type[StageConfig]]
 
     def __init__(self, config: StageConfig) -> None:
@@ -101,12 +106,12 @@ class Stage(ABC):
         return None
 
     def applies(self, item: Utterance) -> bool:
-        """Whether the stage has anything to do with `item`; only asked of `io` stages, `cpu` stages take every item."""
+        """Whether the stage has anything to do with `item`; not asked of `cpu` stages, which take every item."""
         return True
 
     @property
     def concurrency(self) -> int:
-        """How many items an `io` stage holds at once, those included that wait for another try."""
+        """How many items an `io` or `gpu` stage holds at once, those included that wait for another try."""
         return 32
 
     def variant(self, item: Utterance) -> str:
@@ -128,7 +133,8 @@ class Stage(ABC):
     def preflight(self, languages: frozenset[str]) -> None:
         """Raise `MissingDependency` or `RecipeError` if this machine cannot run the stage for these languages.
 
-        Called in the driver before the first item that this stage or one before it has to be run on.
+        Called before the first item that this stage or one before it has to be run on: by the executor, on the
+        machines that will run it.
         """
         return None
 
@@ -145,7 +151,10 @@ class Stage(ABC):
         return None
 
     def open(self, place: Place) -> None:
-        """Called in the driver, after `preflight`, before the first item, and before a plan; by default nothing."""
+        """Called in the driver, after `preflight`, before the first item, and before a plan; by default nothing.
+
+        A `gpu` stage is not opened in the workers that run it.
+        """
         return None
 
     def time_limit(self) -> float:
@@ -158,10 +167,10 @@ class Stage(ABC):
 
     @abstractmethod
     def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome | Awaitable[Outcome]:
-        """Make the result of one item. `cpu` stages return it, `io` stages return an awaitable of it."""
+        """Make the result of one item. `cpu` stages return it, others an awaitable of it."""
 
     async def finish(self) -> None:
-        """Called in the driver when the run ends or is stopped: wait for what is on its way and paid for."""
+        """Called where it was awaited when the run ends or is stopped: wait for what is on its way and paid for."""
         return None
 
     def close(self) -> None:

@@ -28,10 +28,13 @@ ALLOWED = {
     "speech": {"errors", "items", "net", "registry", "stage", "text"},
     "quality": {"errors", "items", "speech", "stage"},
     "corpus": {"errors", "items"},
+    "report": {"corpus", "errors", "items", "text"},
     "train": {"corpus", "errors", "items", "text"},
+    "lint": {"corpus", "errors", "items", "text"},
     "export": {"corpus", "errors", "items", "registry", "speech", "text"},
     "publish": {"corpus", "errors", "export", "items", "net", "text"},
-    "pipeline": {"errors", "items", "net", "stage", "store"},
+    "imports": {"corpus", "errors", "items", "quality", "speech", "store", "text"},
+    "pipeline": {"errors", "items", "net", "stage", "store", ""},
     "recipe": {"corpus", "errors", "items", "quality", "registry", "sources", "stage"},
     "opened": {"corpus", "errors", "items", "pipeline", "recipe", "registry", "sources", "stage", "store", ""},
     "builder": {"corpus", "errors", "items", "opened", "pipeline", "quality", "recipe", "stage", "store"},
@@ -39,16 +42,21 @@ ALLOWED = {
         "builder",
         "corpus",
         "errors",
+        "export",
+        "imports",
         "items",
+        "lint",
         "opened",
         "pipeline",
         "publish",
         "recipe",
         "registry",
+        "report",
         "store",
         "train",
     },
     "": {"builder", "corpus", "errors", "opened", "recipe"},
+    "__main__": {"cli"},
 }
 
 
@@ -104,6 +112,9 @@ HEAVY = (
     "sacrebleu",
     "myanmartools",
     "huggingface_hub",
+    "jinja2",
+    "lhotse",
+    "webdataset",
 )
 
 
@@ -126,6 +137,8 @@ def loaded(code: str) -> set[str]:
         "import corpusforge.cli.publish, corpusforge.publish.dataset, corpusforge.publish.model",
         "import corpusforge; corpusforge.load_recipe('flores200')",
         "import corpusforge.translate.checks, corpusforge.translate.score",
+        "import corpusforge.cli.export, corpusforge.export.kaldi, corpusforge.export.lhotse, corpusforge.export.hub",
+        "import corpusforge.cli.import_, corpusforge.imports.forms, corpusforge.imports.hub, corpusforge.imports.nemo",
     ],
 )
 def test_starting_up_imports_nothing_heavy(code: str) -> None:

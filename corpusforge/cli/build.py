@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -24,6 +24,15 @@ _FAILURES_SHOWN = 5
 @recipe_options
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one a processor]"
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "dask"]),
+    help="What runs the stages: processes of this machine, or a Dask cluster.  [default: local, or dask with --dask]",
+)
+@click.option("--dask", metavar="ADDRESS", help="Scheduler of a Dask cluster (tcp://host:8786) that does the work.")
+@click.option(
+    "--blobs", metavar="URL", help="Object store for the audio: s3://bucket/prefix, gs://… The workspace remembers it."
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be done and why; do nothing.")
 @click.option("--force", "force", multiple=True, metavar="STAGE", help="Make this stage's results again.")
@@ -54,6 +63,9 @@ def build_command(
     limit: int | None,
     workspace: Path,
     jobs: int | None,
+    executor: Literal["local", "dask"] | None,
+    dask: str | None,
+    blobs: str | None,
     dry_run: bool,
     force: tuple[str, ...],
     first: str | None,
@@ -73,6 +85,10 @@ def build_command(
     from corpusforge.builder import build, plan
     from corpusforge.opened import BuildOptions
 
+    if dask and executor == "local":
+        raise click.UsageError("--dask names a cluster, and --executor local uses none: leave one of them out")
+    if dask and jobs:
+        raise click.UsageError("--jobs is for workers of this machine: those of --dask are the cluster's own")
     options = BuildOptions(
         workspace=workspace,
         manifests=out,
@@ -84,6 +100,9 @@ def build_command(
         max_failures=max_failures,
         fail_fast=not keep_going,
         wait=wait,
+        executor=executor or ("dask" if dask else "local"),
+        dask=dask,
+        blobs=blobs,
     )
     if dry_run:
         planned = plan(recipe, options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,11 +91,33 @@ _NAMED = (
 )
 
 
-def settings(name: str, changes: dict[str, Any], overrides: tuple[str, ...]) -> TrainConfig:
-    """The settings of a preset, with options and `--set NAME=VALUE` applied in this order."""
-    from corpusforge.train.config import override, preset
+def settings(name: str, changes: Mapping[str, Any], overrides: Iterable[str]) -> TrainConfig:
+    """The settings of a preset, with options and `--set NAME=VALUE` applied in this order.
 
-    return preset(name, **changes, **dict(override(one) for one in overrides))
+    Raises:
+        RecipeError: No such preset or setting, or a value that does not fit.
+    """
+    from corpusforge.train.config import preset
+
+    return preset(name, **{**changes, **overridden(overrides)})
+
+
+def overridden(overrides: Iterable[str]) -> dict[str, Any]:
+    """What `--set NAME=VALUE` changes.
+
+    Raises:
+        RecipeError: There is no `=`, or the value cannot be read.
+    """
+    from corpusforge.errors import RecipeError
+    from corpusforge.recipe_yaml import parse_value
+
+    found = {}
+    for override in overrides:
+        setting, equals, value = override.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {override}: expected NAME=VALUE, such as learning_rate=1e-4")
+        found[setting.strip()] = parse_value(value, f"--set {setting}").plain()
+    return found
 
 
 def require_torch() -> None:

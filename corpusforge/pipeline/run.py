@@ -8,29 +8,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from corpusforge.errors import BuildStopped, WorkspaceError
-from corpusforge.items import Done, Failed, Rejected, Utterance
+from corpusforge.items import Done, Failed, Utterance
 from corpusforge.net.secrets import redact
 from corpusforge.pipeline.executors.base import Executor, Reply
-from corpusforge.pipeline.executors.make import failure, stored
+from corpusforge.pipeline.executors.make import await_item
 from corpusforge.pipeline.plan import Planner, Progress, outcome_of
 from corpusforge.pipeline.record import Recorder
-from corpusforge.stage import Stage
+from corpusforge.stage import Stage, Where
 from corpusforge.store.index import DONE, REJECTED, Result
 
 PORTION = 256
 """Items that are compared with the store at once."""
-CHUNK_SECONDS = 0.2
-"""Work that goes to a worker in one message: long enough to hide the message, short enough to share out fairly."""
-LONGEST_CHUNK = 32
 IN_FLIGHT_PER_SLOT = 48
+"""Items that walk at once for each chunk that is worked on, at least: so that the next one can be put together."""
 
 
 class Observer(Protocol):
@@ -85,12 +82,12 @@ class Run:
     Args:
         planner: Knows the stages and what the store has of them.
         recorder: Takes what is new.
-        executor: Runs `cpu` stages.
+        executor: Runs the stages that it takes; the others are awaited here.
         observer: Is told.
         first, last: Numbers of the first and the last stage that may run.
         fail_fast: Stop when more than `max_failures` items have failed.
         fingerprint: Of an item that came to its end; they are added up.
-        preflight: Called with numbers of stages, each once, before the first item that needs them.
+        preflight: Awaited with numbers of stages, each once, before the first item that needs them.
     """
 
     def __init__(
@@ -105,7 +102,7 @@ class Run:
         fail_fast: bool = False,
         max_failures: int = 0,
         fingerprint: Callable[[Progress], int] | None = None,
-        preflight: Callable[[range], None] | None = None,
+        preflight: Callable[[range], Awaitable[None]] | None = None,
     ) -> None:
         self.planner = planner
         self.recorder = recorder
@@ -121,6 +118,7 @@ class Run:
         self._stages = _Stages(planner.stages, self._last, executor, recorder)
         self._making: dict[bytes, asyncio.Future[Reply]] = {}
         self._stop = asyncio.Event()
+        self._room: asyncio.Future[None] | None = None
         self._error: BaseException | None = None
 
     def stop(self, signal: int | None = None) -> None:
@@ -135,7 +133,6 @@ class Run:
         Raises:
             CorpusforgeError: Nothing can go on: the disk is full, a needed engine is missing.
         """
-        bound = asyncio.Semaphore(self._stages.in_flight)
         stopped: asyncio.Task[bool] = asyncio.create_task(self._stop.wait())
         walks: set[asyncio.Task[None]] = set()
         try:
@@ -146,17 +143,16 @@ class Run:
                     if not self._to_do(progress):
                         self._ended(progress, fresh=False)
                         continue
-                    self._check(progress.done)
-                    if bound.locked():
-                        await _either(asyncio.ensure_future(bound.acquire()), stopped)
-                    else:
-                        await bound.acquire()
+                    await self._check(progress.done, stopped)
+                    while len(walks) >= self._stages.in_flight and not self._stop.is_set():
+                        self._room = asyncio.get_running_loop().create_future()
+                        await _either(self._room, stopped)
                     if self._stop.is_set():
                         break
                     task = asyncio.create_task(self._walk(progress))
                     walks.add(task)
                     task.add_done_callback(walks.discard)
-                    task.add_done_callback(lambda _: bound.release())
+                    task.add_done_callback(self._make_room)
                 await asyncio.sleep(0)
             while walks and not self._stop.is_set():
                 await asyncio.wait({*walks, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -174,8 +170,7 @@ class Run:
     def _failed_to_end(self, errors: Sequence[Exception]) -> None:
         for error in errors:
             if isinstance(error, BuildStopped):
-                self.tally.halted = self.tally.halted or error
-                self.stop(self.tally.signal)
+                self._halt(error)
             else:
                 self._error = self._error or error
 
@@ -185,11 +180,22 @@ class Run:
         except WorkspaceError as error:
             self._error = self._error or error  # the first one names the cause
 
-    def _check(self, number: int) -> None:
+    def _make_room(self, _: asyncio.Task[None]) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    async def _check(self, number: int, stopped: asyncio.Task[bool]) -> None:
         """What an item at stage `number` will need. The stages before it may have no work: they need not be there."""
         if number < self._unchecked and self._preflight is not None:
             stages, self._unchecked = range(number, self._unchecked), number
-            self._preflight(stages)
+            try:
+                await _either(asyncio.ensure_future(self._preflight(stages)), stopped)
+            except BuildStopped as error:
+                self._halt(error)
+
+    def _halt(self, error: BuildStopped) -> None:
+        self.tally.halted = self.tally.halted or error
+        self.stop(self.tally.signal)
 
     def _to_do(self, progress: Progress) -> bool:
         return not progress.finished and self._first <= progress.done <= self._last
@@ -213,8 +219,7 @@ class Run:
         except asyncio.CancelledError:
             raise
         except BuildStopped as error:
-            self.tally.halted = self.tally.halted or error
-            self.stop(self.tally.signal)
+            self._halt(error)
         except BaseException as error:
             self._fatal(error)
 
@@ -300,58 +305,63 @@ _Waiting = tuple[Utterance, "asyncio.Future[list[Reply]]"]
 
 
 class _Stages:
-    """Gathers items of `cpu` stages into chunks for the executor, and bounds `io` stages."""
+    """Gathers items into chunks for the executor, and bounds the stages that are awaited here."""
 
     def __init__(self, stages: tuple[Stage, ...], last: int, executor: Executor, recorder: Recorder) -> None:
         self._stages = stages
+        self._taken = [executor.takes(stage.where) for stage in stages]
         self._ends = [_end(stages, number, last) for number in range(len(stages))]
         self._executor = executor
         self._blobs = recorder.workspace.blobs
         self._waiting: list[deque[_Waiting]] = [deque() for _ in stages]
         self._seconds = [0.02] * len(stages)
-        self._busy = 0
+        self._busy: Counter[Where] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._bounds = [asyncio.Semaphore(stage.concurrency) for stage in stages]
-        waiting = sum(stage.concurrency for stage in stages if stage.where == "io")
-        self.in_flight = IN_FLIGHT_PER_SLOT * executor.slots + 2 * waiting
+        self._awaited = sum(stage.concurrency for stage, taken in zip(stages, self._taken, strict=True) if not taken)
+        self.in_flight = self._counted()
 
     async def make(self, number: int, item: Utterance) -> list[Reply]:
         stage = self._stages[number]
-        if stage.where == "io":
+        if not self._taken[number]:
             async with self._bounds[number]:
-                return [await self._await(stage, item)]
+                return [await await_item(stage, item, self._blobs)]
         replies: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
         self._waiting[number].append((item, replies))
         # Not at once: items that become ready in the same turn of the loop go out in one chunk.
         asyncio.get_running_loop().call_soon(self._pump)
         return await replies
 
-    async def _await(self, stage: Stage, item: Utterance) -> Reply:
-        start = time.perf_counter()
-        limit = stage.time_limit()
-        try:
-            outcome = stage.run(item, self._blobs.read)
-            if not isinstance(outcome, Done | Rejected | Failed):
-                async with asyncio.timeout(limit):
-                    outcome = await outcome
-        except (BuildStopped, WorkspaceError):  # no other item would fare better
-            raise
-        except TimeoutError:
-            return Reply(Failed(f"took longer than {limit:g} s, given up"), seconds=time.perf_counter() - start)
-        except Exception as error:
-            return Reply(failure(error), seconds=time.perf_counter() - start)
-        return stored(outcome, self._blobs, start)
+    def _counted(self) -> int:
+        """Items that may walk at once: two chunks' worth a slot, one worked on and one being put together."""
+        wanted = [
+            self._executor.slots(stage.where) * max(IN_FLIGHT_PER_SLOT, 2 * self._wanted(number))
+            for number, stage in enumerate(self._stages)
+            if self._taken[number]
+        ]
+        return max(wanted, default=0) + 2 * self._awaited + 1
+
+    def _wanted(self, number: int) -> int:
+        """Items that make a chunk."""
+        stage, chunks = self._stages[number], self._executor.chunks
+        if stage.where != "cpu":
+            return stage.concurrency  # it makes batches of them itself
+        return min(chunks.longest, max(1, int(chunks.seconds / max(self._seconds[number], 1e-6))))
 
     def _pump(self) -> None:
-        while self._busy < self._executor.slots:
-            number = max(range(len(self._stages)), key=lambda n: len(self._waiting[n]) * self._seconds[n])
-            queue = self._waiting[number]
-            if not queue:
+        while True:
+            open_to = [
+                number
+                for number, stage in enumerate(self._stages)
+                if self._waiting[number] and self._busy[stage.where] < self._executor.slots(stage.where)
+            ]
+            if not open_to:
                 return
-            fair = math.ceil(len(queue) / self._executor.slots)
-            wanted = max(1, int(CHUNK_SECONDS / max(self._seconds[number], 1e-6)))
-            chunk = [queue.popleft() for _ in range(min(fair, wanted, LONGEST_CHUNK))]
-            self._busy += 1
+            number = max(open_to, key=lambda n: len(self._waiting[n]) * self._seconds[n])
+            queue, where = self._waiting[number], self._stages[number].where
+            fair = math.ceil(len(queue) / self._executor.slots(where))
+            chunk = [queue.popleft() for _ in range(min(fair, self._wanted(number)))]
+            self._busy[where] += 1
             task = asyncio.create_task(self._submit(number, chunk))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -367,9 +377,10 @@ class _Stages:
                 raise
             return
         finally:
-            self._busy -= 1
+            self._busy[self._stages[number].where] -= 1
         mean = sum(reply.seconds for replies in made for reply in replies) / len(made)
         self._seconds[number] = 0.7 * self._seconds[number] + 0.3 * mean
+        self.in_flight = self._counted()
         for (_, waiting), replies in zip(chunk, made, strict=True):
             if not waiting.done():
                 waiting.set_result(replies)
@@ -393,18 +404,22 @@ class _Stages:
 
 
 def _end(stages: tuple[Stage, ...], number: int, last: int) -> int:
-    """The last of the `cpu` stages that follow stage `number` without another kind between."""
+    """The last of the `cpu` stages that follow `cpu` stage `number` without another kind between; else itself."""
     end = number
-    while end < last and stages[end + 1].where == "cpu":
+    while stages[number].where == "cpu" and end < last and stages[end + 1].where == "cpu":
         end += 1
     return end
 
 
-async def _either(wanted: asyncio.Future[bool], stop: asyncio.Task[bool]) -> None:
-    if not wanted.done():
-        await asyncio.wait({wanted, stop}, return_when=asyncio.FIRST_COMPLETED)
-    if not wanted.done():
+async def _either(wanted: asyncio.Future[None], stop: asyncio.Task[bool]) -> None:
+    """Wait for one of the two. What was wanted is cancelled if the stop comes first; what it raises, this raises."""
+    both: set[asyncio.Future[Any]] = {wanted, stop}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    if wanted.done():
+        wanted.result()
+    else:
         wanted.cancel()
+        await asyncio.wait({wanted})
 
 
 @asynccontextmanager

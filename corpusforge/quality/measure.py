@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from corpusforge.items import Done, Failed, Json, Outcome, Utterance
 from corpusforge.speech.audio import just_encoded
-from corpusforge.stage import ReadBlob, Stage, StageConfig
+from corpusforge.stage import ReadBlob, Stage, StageConfig, Where
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class Measure(Stage):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("audio", "syllables", "unreadable")
     writes: ClassVar[tuple[str, ...]] = ("metrics",)
-    where: ClassVar[Literal["cpu", "io"]] = "cpu"
+    where: Where = "cpu"
     Config: ClassVar[type[StageConfig]] = MeasureConfig
 
     def __init__(self, config: MeasureConfig) -> None:

@@ -6,7 +6,7 @@ Importing them, and asking for the settings that go into keys, loads no engine, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from corpusforge.errors import MissingDependency
 from corpusforge.items import Done, Failed, Json, Outcome, Rejected, Utterance
@@ -15,7 +15,7 @@ from corpusforge.speech.audio import decode, encode, finish, missing
 from corpusforge.speech.casting import Casting
 from corpusforge.speech.config import SynthesizeConfig
 from corpusforge.speech.engine import CannotSpeak, RemoteEngine
-from corpusforge.stage import ReadBlob, Stage, StageConfig, seed_of
+from corpusforge.stage import ReadBlob, Stage, StageConfig, Where, seed_of
 
 if TYPE_CHECKING:
     from corpusforge.speech.engine import Speech
@@ -32,12 +32,16 @@ class Speak(Stage):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("text", "lang")
     writes: ClassVar[tuple[str, ...]] = ("raw", "spoken", "instead_of")
-    where: ClassVar[Literal["cpu", "io"]] = "io"
+    where: Where = "io"
     Config: ClassVar[type[StageConfig]] = SynthesizeConfig
 
     def __init__(self, config: SynthesizeConfig) -> None:
         super().__init__(config)
         self._casting = Casting(config)
+        # What only computes may do so anywhere; as soon as one service is asked, all of it stays in the driver.
+        services = [self._casting.engine(name) for name in self._casting.services()]
+        if not any(engine.network for engine in services):
+            self.where = "gpu"
 
     def applies(self, item: Utterance) -> bool:
         """Whether a service speaks the item's language."""
@@ -177,7 +181,7 @@ class Synthesize(Stage):
         *("audio", "sample_rate", "num_samples", "engine", "voice", "voice_license", "rate", "syllables", "unreadable"),
         "instead_of",
     )
-    where: ClassVar[Literal["cpu", "io"]] = "cpu"
+    where: Where = "cpu"
     Config: ClassVar[type[StageConfig]] = SynthesizeConfig
 
     def __init__(self, config: SynthesizeConfig) -> None:

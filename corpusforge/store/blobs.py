@@ -8,6 +8,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 _counter = itertools.count()
 
@@ -20,6 +21,8 @@ class Blobs:
     hard-link them.
     """
 
+    remote: ClassVar[bool] = False
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self._prefix = f"{root}{os.sep}"
@@ -28,6 +31,14 @@ class Blobs:
     def path(self, sha256: str) -> str:
         """Where the blob is, or would be."""
         return f"{self._prefix}{sha256[:2]}{os.sep}{sha256}"
+
+    local = path
+    """A path on this machine's disk."""
+
+    @property
+    def location(self) -> Path:
+        """What another process opens the same blobs with."""
+        return self.root
 
     def size(self, sha256: str) -> int | None:
         """Bytes of a blob, None if it is not there. A stat, not a read: content is checked by `damaged`."""

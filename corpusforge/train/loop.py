@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from corpusforge.errors import CorpusforgeError
+from corpusforge.errors import Diverged
 from corpusforge.train import checkpoint
 from corpusforge.train.adversary import Fgm, Pgd
 from corpusforge.train.batch import Batch
@@ -86,7 +86,7 @@ class Trainer:
             Dev scores of the best epoch.
 
         Raises:
-            CorpusforgeError: A loss is not finite; the last checkpoint is kept.
+            Diverged: A loss is not finite; the last checkpoint is kept.
         """
         folder = self.run.folder / "checkpoints"
         last, best = folder / "last", folder / "best.safetensors"
@@ -111,8 +111,8 @@ class Trainer:
         counts = parameter_counts(self.model)
         self.tell(f"{stage}: {counts['trained']:,} of {counts['all']:,} parameters are trained")
         optimizer = self._optimizer()
-        if checkpoint.load(last, self.model, optimizer, stage=progress.stage):
-            self.run.rewind(progress.step)
+        checkpoint.load(last, self.model, optimizer, stage=progress.stage)
+        self.run.rewind(progress.step)
         before = progress.step - progress.epoch * steps - progress.batch // config.accumulate
         self._adversary = self._disturber()
         saved = time.monotonic()
@@ -286,13 +286,13 @@ class Trainer:
         """Write down the losses that wait.
 
         Raises:
-            CorpusforgeError: One is not finite.
+            Diverged: One is not finite.
         """
         waiting, self._waiting = self._waiting, []
         for step, losses in waiting:
             values = {name: float(value) for name, value in losses.items()}
             if not math.isfinite(values["total"]):
-                raise CorpusforgeError(
+                raise Diverged(
                     f"the loss of step {step} is {values['total']}: lower learning_rate (now "
                     f"{self.config.learning_rate:g}), or set precision to fp32"
                 )

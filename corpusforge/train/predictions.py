@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from corpusforge.errors import CorpusforgeError
+from corpusforge.errors import CorpusforgeError, Diverged
 from corpusforge.train.metrics import Outcomes, outcomes
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def predictions_of(dataset: Dataset, examples: Iterable[Example], probabilities:
         probabilities: [n, C], in the examples' order.
 
     Raises:
-        CorpusforgeError: A probability is no finite number.
+        Diverged: A probability is no finite number.
         ValueError: Shapes differ.
     """
     import numpy as np
@@ -126,7 +126,7 @@ def predictions_of(dataset: Dataset, examples: Iterable[Example], probabilities:
         raise ValueError(f"{chances.shape} probabilities of {len(rows)} examples and {len(dataset.labels)} labels")
     wrong = np.flatnonzero(~np.isfinite(chances).all(axis=1))
     if len(wrong):
-        raise CorpusforgeError(
+        raise Diverged(
             f"the model's probabilities of {rows[wrong[0]].id} and {len(wrong) - 1} more are no finite numbers: it has "
             "diverged. Train again with a lower learning rate"
         )

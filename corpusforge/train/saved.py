@@ -100,9 +100,9 @@ def load_model(folder: Path) -> Saved:
             return Saved(config, languages, labels, baseline=_baseline(folder, config, languages, labels))
         return Saved(config, languages, labels, model=_network(folder, config, languages, labels))
     except FileNotFoundError as error:
-        raise CorpusforgeError(
-            f"{folder} holds no whole model: {Path(error.filename or path).name} is missing"
-        ) from None
+        # safetensors names the file in its words alone.
+        lacking = WEIGHTS if path.is_file() and not error.filename else Path(error.filename or path).name
+        raise CorpusforgeError(f"{folder} holds no whole model: {lacking} is missing") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CorpusforgeError(f"{folder}: this model cannot be read ({error}): copy or train it again") from None
 

@@ -15,7 +15,7 @@ from corpusforge.corpus.stats import table
 from corpusforge.items import Json
 from corpusforge.train.baselines import BASELINES
 from corpusforge.train.config import TrainConfig
-from corpusforge.train.data import Dataset, Example, read_dataset
+from corpusforge.train.data import Dataset, Example, read_dataset, romanized
 from corpusforge.train.distributed import World, device_of
 from corpusforge.train.encoders import SpeechEncoder, TextEncoder, speech_encoder, text_encoder
 from corpusforge.train.encoders.vocab import extend, unknown_shares, warning
@@ -23,6 +23,7 @@ from corpusforge.train.evaluation import RESULTS, evaluate_run
 from corpusforge.train.features import FeatureCache, open_features
 from corpusforge.train.loader import Loader
 from corpusforge.train.loop import Scores, Trainer, seed_everything
+from corpusforge.train.lower import open_lower
 from corpusforge.train.models import build_model, parameter_counts
 from corpusforge.train.pack import open_pack
 from corpusforge.train.predictions import predictions_of, predictions_path, read_predictions, write_predictions
@@ -30,7 +31,7 @@ from corpusforge.train.runs import DATA, Run, write_json
 from corpusforge.train.saved import save_model, save_parts
 
 JUDGED = ("dev", "test")
-"""Splits that a run predicts when it ends."""
+"""Splits that a run predicts when it ends, unless others are named."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,25 @@ class Place:
     world: World = field(default_factory=World)
 
 
-def train(corpus: Corpus | Path | str, config: TrainConfig, folder: Path, place: Place) -> dict[str, Json]:
+def train(
+    corpus: Corpus | Path | str,
+    config: TrainConfig,
+    folder: Path,
+    place: Place,
+    *,
+    judged: Sequence[str] = JUDGED,
+) -> dict[str, Json]:
     """Train a model on a corpus, from wherever a run of the same name left off, and measure it.
 
+    Args:
+        corpus: What to train on.
+        config: Settings.
+        folder: `runs/<name>`; made if it is not there.
+        place: Where and how.
+        judged: Splits to predict when it ends.
+
     Returns:
-        `results.json` of the run: what was measured on dev and test.
+        `results.json` of the run: what was measured on those splits.
 
     Raises:
         CorpusError: The corpus cannot be trained on.
@@ -73,17 +88,24 @@ def train(corpus: Corpus | Path | str, config: TrainConfig, folder: Path, place:
     started = time.monotonic()
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     dataset = read_dataset(
-        corpus, languages=config.languages, split=config.split, seed=config.seed, note=_once(place.warn, place.world)
+        corpus,
+        languages=config.languages,
+        split=config.split,
+        seed=config.seed,
+        hours=config.hours,
+        note=_once(place.warn, place.world),
     )
+    if config.romanize and config.model not in BASELINES:
+        dataset = romanized(dataset)
     if config.model == "unique":
-        _train_unique(corpus, config, folder, place, dataset)
+        _train_unique(corpus, config, folder, place, dataset, judged)
     elif config.model in BASELINES:
-        _train_baseline(config, folder, place, dataset)
+        _train_baseline(config, folder, place, dataset, judged)
     else:
-        _train_network(corpus, config, folder, place, dataset, started)
+        _train_network(corpus, config, folder, place, dataset, judged, started)
     results: dict[str, Json] = {}
     if place.world.rank == 0:
-        results = evaluate_run(folder, splits=JUDGED)
+        results = evaluate_run(folder, splits=judged)
     place.world.wait()
     return results
 
@@ -137,7 +159,13 @@ def _spread(values: Sequence[float | None]) -> dict[str, Json]:
 
 
 def _train_network(
-    corpus: Corpus, config: TrainConfig, folder: Path, place: Place, dataset: Dataset, started: float
+    corpus: Corpus,
+    config: TrainConfig,
+    folder: Path,
+    place: Place,
+    dataset: Dataset,
+    judged: Sequence[str],
+    started: float,
 ) -> None:
     world, tell = place.world, _once(place.tell, place.world)
     device = device_of(place.device)
@@ -147,10 +175,17 @@ def _train_network(
     about = {"corpus": corpus.name, "data": dataset.digest, "audio": dataset.audio if speech else None}
     about |= {"text": text.name if text else None, "speech": speech.name if speech else None}
     run = Run(folder, config, about, writes=world.rank == 0, board=place.board)
-    # One process makes what all of them read.
-    features = _features(corpus, speech, place, device) if speech and world.rank == 0 else None
-    world.wait()
-    features = _features(corpus, speech, place, device) if speech and world.rank else features
+    if world.rank:
+        world.wait()  # one process makes what all of them read
+    features = _features(corpus, speech, place, device) if speech else None
+    lower = None
+    if text is not None and config.frozen_layers:
+        tell(f"the lowest {config.frozen_layers} layers of {text.name} are frozen: what they make of the text is kept")
+        lower = open_lower(
+            dataset, text.to(device).eval(), config.frozen_layers, config.max_length, place.cache, device
+        )
+    if not world.rank:
+        world.wait()
     loader = Loader(
         dataset,
         text=text,
@@ -160,6 +195,7 @@ def _train_network(
         rank=world.rank,
         world=world.size,
         device=device,
+        lower=lower,
     )
     seed_everything(config.seed)
     model = build_model(config, len(dataset.languages), len(dataset.labels), text, speech, world).to(device)
@@ -173,7 +209,7 @@ def _train_network(
         trainer.train()
         counts = parameter_counts(model)
         run.write(DATA, _about_data(dataset) | {"unknown": shares, "padding": str(padding), "parameters": counts})
-        for split in JUDGED:
+        for split in judged:
             ids, probabilities = trainer.probabilities(split)
             if world.rank == 0:
                 _write(folder, dataset, split, ids, probabilities)
@@ -211,31 +247,33 @@ def _features(corpus: Corpus, speech: SpeechEncoder, place: Place, device: torch
     return open_features(pack, speech, place.cache, device=device)
 
 
-def _train_unique(corpus: Corpus, config: TrainConfig, folder: Path, place: Place, dataset: Dataset) -> None:
+def _train_unique(
+    corpus: Corpus, config: TrainConfig, folder: Path, place: Place, dataset: Dataset, judged: Sequence[str]
+) -> None:
     """One model a language, each in a folder of its own; their predictions and models together are the run's."""
     run = Run(folder, config, {"corpus": corpus.name, "data": dataset.digest}, writes=place.world.rank == 0)
     for lang in dataset.languages:
         place.tell(f"unique: {lang}")
         alone = config.model_copy(update={"model": "combined", "languages": (lang,)})
-        train(corpus, alone, folder / lang, place)
+        train(corpus, alone, folder / lang, place, judged=judged)
     if place.world.rank:
         return
     run.write(DATA, _about_data(dataset))
-    for split in JUDGED:
+    for split in judged:
         said = [read_predictions(predictions_path(folder / lang, split)) for lang in dataset.languages]
         ids = [id for one in said for id in one.ids]
         _write(folder, dataset, split, ids, np.concatenate([one.probabilities for one in said]))
     save_parts(folder / "model", config, dataset, {lang: folder / lang / "model" for lang in dataset.languages})
 
 
-def _train_baseline(config: TrainConfig, folder: Path, place: Place, dataset: Dataset) -> None:
+def _train_baseline(config: TrainConfig, folder: Path, place: Place, dataset: Dataset, judged: Sequence[str]) -> None:
     if place.world.rank:
         return
     run = Run(folder, config, {"data": dataset.digest})
     baseline = BASELINES[config.model](config.seed)
     baseline.fit(dataset)
     run.write(DATA, _about_data(dataset) | {"chosen": baseline.chosen})
-    for split in JUDGED:
+    for split in judged:
         rows = [example for group in dataset.examples[split] for example in group]
         write_predictions(predictions_path(folder, split), predictions_of(dataset, rows, baseline.probabilities(rows)))
     save_model(folder / "model", config, dataset, baseline)

@@ -13,7 +13,7 @@ from corpusforge.errors import MissingDependency
 from corpusforge.items import Done, Json, Outcome, Rejected, Utterance
 from corpusforge.net.secrets import endpoint
 from corpusforge.net.service import ServiceError
-from corpusforge.stage import Place, ReadBlob, Stage, StageConfig
+from corpusforge.stage import Place, ReadBlob, Stage, StageConfig, Where
 from corpusforge.store.answers import Answers
 from corpusforge.translate.asker import Asker, Live, Sender
 from corpusforge.translate.batch import Batches, service_name
@@ -65,7 +65,7 @@ class Translate(Stage):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("source_text", "source_lang", "lang")
     writes: ClassVar[tuple[str, ...]] = ("text", "translation")
-    where: ClassVar[Literal["cpu", "io"]] = "io"
+    where: Where = "io"
     Config: ClassVar[type[StageConfig]] = TranslateConfig
 
     def __init__(self, config: TranslateConfig) -> None:

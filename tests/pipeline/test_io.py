@@ -190,7 +190,11 @@ def test_what_happened_on_the_way_is_counted_with_the_first_reason(run_toys: Run
 def test_only_what_is_needed_is_checked_and_once(run_toys: RunToys) -> None:
     chinese_first = sorted(utterances(3), key=lambda item: item.lang, reverse=True)
     checked: list[list[int]] = []
-    options = {"preflight": lambda numbers: checked.append(list(numbers))}
+
+    async def note(numbers: range) -> None:
+        checked.append(list(numbers))
+
+    options = {"preflight": note}
     run_toys(chinese_first, three(), **options)
     assert checked == [[1, 2], [0]]
     checked.clear()
@@ -242,7 +246,7 @@ def test_a_stage_is_ended_once_however_the_run_ends(run_toys: RunToys) -> None:
         def item_finished(self, progress: Any, fresh: bool) -> None:
             raise WorkspaceError("no more room")
 
-    def absent(numbers: range) -> None:
+    async def absent(numbers: range) -> None:
         raise MissingDependency("not here")
 
     once = [["finish", "close"]]

@@ -17,7 +17,7 @@ from corpusforge.items import Utterance
 from corpusforge.pipeline.executors.local import LocalExecutor
 from corpusforge.pipeline.plan import Planner, Progress
 from corpusforge.pipeline.record import Recorder
-from corpusforge.pipeline.run import LONGEST_CHUNK, Run
+from corpusforge.pipeline.run import Run
 from corpusforge.store.workspace import Workspace
 from tests.pipeline.conftest import RunToys
 from tests.pipeline.toys import Ask, Log, Speak, SpeakConfig, Spoil, Weigh, utterance, utterances
@@ -191,13 +191,13 @@ def test_a_stage_that_cannot_keep_what_it_bought_ends_the_run(run_toys: RunToys)
 
 
 def test_a_missing_engine_is_found_before_the_first_item_and_only_if_there_is_work(run_toys: RunToys) -> None:
-    def check() -> None:
+    async def check(numbers: range) -> None:
         raise WorkspaceError("no engine")
 
     with pytest.raises(WorkspaceError, match="no engine"):
-        run_toys(utterances(3), [Speak(SpeakConfig())], preflight=lambda numbers: check())
+        run_toys(utterances(3), [Speak(SpeakConfig())], preflight=check)
     run_toys(utterances(3), [Speak(SpeakConfig())])
-    assert run_toys(utterances(3), [Speak(SpeakConfig())], preflight=lambda numbers: check()).cached == 9
+    assert run_toys(utterances(3), [Speak(SpeakConfig())], preflight=check).cached == 9
 
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
@@ -327,7 +327,9 @@ def test_stop_starts_nothing_new_and_keeps_what_is_done(tmp_path: Path, workspac
 
     built = asyncio.run(go())
     assert 50 <= built < 3000
-    assert len(made(log)) - observer.begun <= 2 * LONGEST_CHUNK  # at most what the two workers had in hand
+    assert (
+        len(made(log)) - observer.begun <= 2 * LocalExecutor.chunks.longest
+    )  # at most what the two workers had in hand
     planner = Planner(workspace, "toy", stages)
     assert sum(progress.finished for progress in planner.advance(list(utterances(1000)))) >= built
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
 from corpusforge.errors import BuildStopped, WorkspaceError
 from corpusforge.items import Done, Failed, Json, Outcome, Rejected, Utterance
 from corpusforge.pipeline.plan import Progress
-from corpusforge.stage import ReadBlob, Stage, StageConfig
+from corpusforge.stage import ReadBlob, Stage, StageConfig, Where
 
 LANGUAGES = ("bod_Tibt", "mya_Mymr", "zho_Hans")
 
@@ -48,6 +49,7 @@ class SpeakConfig(StageConfig):
     log: str = Field("", json_schema_extra={"semantic": False})
     size: int = 0
     pause: float = Field(0.0, json_schema_extra={"semantic": False})
+    revised: bool = False
 
 
 class Speak(Stage):
@@ -57,13 +59,14 @@ class Speak(Stage):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("text", "lang")
     writes: ClassVar[tuple[str, ...]] = ("audio",)
-    where: ClassVar[Literal["cpu", "io"]] = "cpu"
+    where: Where = "cpu"
     Config: ClassVar[type[StageConfig]] = SpeakConfig
 
     def settings(self, variant: str) -> Mapping[str, Json]:
         config = self.config
         assert isinstance(config, SpeakConfig)
-        return {"rate": config.rates.get(variant, config.rate), "revision": {"toy": "1.51"}}
+        revision = os.environ.get("TOY_REVISION", "1.51") if config.revised else "1.51"
+        return {"rate": config.rates.get(variant, config.rate), "revision": {"toy": revision}}
 
     def time_limit(self) -> float:
         return 2.0
@@ -74,7 +77,13 @@ class Speak(Stage):
         if config.log:
             with open(config.log, "a") as file:
                 file.write(f"{item.id}\n")
+            if "TOY_NAME" in os.environ:
+                with open(f"{config.log}.names", "a") as file:
+                    file.write(f"{os.environ['TOY_NAME']}\n")
         time.sleep(config.pause)
+        if "fell" in item.text:
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(3600)
         if "crash-once" in item.text:
             mark = Path(config.log + ".crashed")
             if not mark.exists():
@@ -103,7 +112,7 @@ class Weigh(Stage):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("audio",)
     writes: ClassVar[tuple[str, ...]] = ("metrics",)
-    where: ClassVar[Literal["cpu", "io"]] = "cpu"
+    where: Where = "cpu"
     Config: ClassVar[type[StageConfig]] = StageConfig
 
     def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome | Awaitable[Outcome]:
@@ -126,7 +135,7 @@ class Ask(Speak):
     """The same, awaited in the driver."""
 
     name: ClassVar[str] = "ask"
-    where: ClassVar[Literal["cpu", "io"]] = "io"
+    where: Where = "io"
 
     def run(self, item: Utterance, read_blob: ReadBlob) -> Awaitable[Outcome]:
         return self._ask(item, read_blob)
@@ -145,6 +154,60 @@ class Ask(Speak):
         return Done({"syllables": len(item.text)}, {"audio": item.text.encode() * 50})
 
 
+class ModelConfig(SpeakConfig):
+    at_once: int = Field(8, json_schema_extra={"semantic": False})
+
+
+class Model(Speak):
+    """As a voice on a GPU: loaded with the first item, and gathers items into batches. It notes both."""
+
+    name: ClassVar[str] = "model"
+    where: Where = "gpu"
+    Config: ClassVar[type[StageConfig]] = ModelConfig
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.own = config
+        self._loaded = False
+        self._waiting: list[asyncio.Event] = []
+        self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def concurrency(self) -> int:
+        return self.own.at_once
+
+    def run(self, item: Utterance, read_blob: ReadBlob) -> Awaitable[Outcome]:
+        return self._spoken(item)
+
+    async def _spoken(self, item: Utterance) -> Outcome:
+        done = asyncio.Event()
+        self._waiting.append(done)
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._batches())
+        await done.wait()
+        return Done({"syllables": len(item.text)}, {"audio": item.text.encode() * 50})
+
+    async def _batches(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(0.01)
+            if not self._loaded:
+                self._loaded = True
+                self._note("load")
+            batch, self._waiting = self._waiting, []
+            self._note("batch", size=len(batch))
+            for done in batch:
+                done.set()
+
+    def _note(self, what: str, **more: Json) -> None:
+        line = {"what": what, "process": os.getpid(), "worker": os.environ.get("TOY_NAME"), **more}
+        with open(self.own.log, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        if self._loaded:
+            self._note("close")
+
+
 class FetchConfig(SpeakConfig):
     languages: tuple[str, ...] = LANGUAGES
     at_once: int = Field(4, json_schema_extra={"semantic": False})
@@ -158,7 +221,7 @@ class Fetch(Stage):
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("text", "lang")
     writes: ClassVar[tuple[str, ...]] = ("fetched",)
-    where: ClassVar[Literal["cpu", "io"]] = "io"
+    where: Where = "io"
     Config: ClassVar[type[StageConfig]] = FetchConfig
 
     def __init__(self, config: FetchConfig) -> None:

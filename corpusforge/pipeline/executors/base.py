@@ -1,4 +1,4 @@
-"""The contract of an executor: it runs `cpu` stages somewhere, and returns one reply an item."""
+"""The contract of an executor: it runs stages somewhere, and returns one reply an item and stage."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from corpusforge.items import Outcome, Utterance
+from corpusforge.stage import Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,45 @@ class Reply:
     seconds: float = 0.0
 
 
-class Executor(Protocol):
-    """Runs chunks of items through one stage.
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """How much work goes to a worker in one message: enough to hide what the message costs, and little enough to share
+    it out fairly.
 
     Attributes:
-        slots: How many chunks it works on at once; more would wait.
+        seconds: Work in a chunk, by the measured time of an item.
+        longest: Items in a chunk, however short they are.
     """
 
-    slots: int
+    seconds: float
+    longest: int
+
+
+class Executor(Protocol):
+    """Runs chunks of items through stages.
+
+    Attributes:
+        chunks: The size of chunk that suits it.
+    """
+
+    chunks: Chunks
+
+    def takes(self, where: Where) -> bool:
+        """Whether stages of this kind are run here. `cpu` stages always are; others the driver awaits itself if not."""
+        ...
+
+    def slots(self, where: Where) -> int:
+        """How many chunks of such stages it works on at once, at least 1; more would wait. May change during a run."""
+        ...
+
+    async def prepare(self, stages: range, languages: frozenset[str]) -> None:
+        """Get ready for stages by their numbers; awaited before the first item that one of them, or one before, needs.
+
+        Raises:
+            MissingDependency, RecipeError: They cannot be run for these languages where their items would go.
+            BuildStopped: Nowhere to run them for now.
+        """
+        ...
 
     async def submit(self, stage: int, last: int, items: Sequence[Utterance]) -> list[list[Reply]]:
         """Run items through stage number `stage` and on, as far as `last`, in one place.
@@ -44,6 +76,7 @@ class Executor(Protocol):
 
         Raises:
             WorkspaceError: Results cannot be stored (the disk is full, say): nothing can go on.
+            BuildStopped: There is nowhere to run them any more, or a stage cannot go on.
         """
         ...
 

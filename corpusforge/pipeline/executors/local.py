@@ -15,8 +15,8 @@ from typing import Any
 
 from corpusforge.errors import WorkspaceError
 from corpusforge.items import Done, Failed, Utterance
-from corpusforge.pipeline.executors.base import Reply
-from corpusforge.stage import Stage
+from corpusforge.pipeline.executors.base import Chunks, Reply
+from corpusforge.stage import Stage, Where
 
 START_UP = 60.0
 """Seconds that a new worker may take until it is ready."""
@@ -30,14 +30,30 @@ class LocalExecutor:
     failed. An item that exceeds its stage's time limit loses its worker and is reported as failed at once.
     """
 
-    def __init__(self, stages: Sequence[Stage], blobs: Path, jobs: int) -> None:
-        self.slots = jobs
+    chunks = Chunks(seconds=0.2, longest=32)
+
+    def __init__(self, stages: Sequence[Stage], blobs: Path | str, jobs: int) -> None:
+        self._stages = stages
+        self._jobs = jobs
         self._limits = [stage.time_limit() for stage in stages]
         self._setup = (blobs, [(type(stage), stage.config) for stage in stages])
         self._free: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
         for _ in range(jobs):
             self._free.put_nowait(None)
         self._workers: set[_Worker] = set()
+
+    def takes(self, where: Where) -> bool:
+        """Only `cpu` stages; see `Executor.takes`."""
+        return where == "cpu"
+
+    def slots(self, where: Where) -> int:
+        """One a worker process."""
+        return self._jobs
+
+    async def prepare(self, stages: range, languages: frozenset[str]) -> None:
+        """Whether this machine can run them; see `Executor.prepare`."""
+        for number in stages:
+            self._stages[number].preflight(languages)
 
     async def submit(self, stage: int, last: int, items: Sequence[Utterance]) -> list[list[Reply]]:
         """Run items through stages in one worker; see `Executor.submit`."""
@@ -96,7 +112,7 @@ class _End:
 class _Worker:
     """One worker process and the driver's end of its pipe."""
 
-    def __init__(self, setup: tuple[Path, list[Any]]) -> None:
+    def __init__(self, setup: tuple[Path | str, list[Any]]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             code = "import sys; from corpusforge.pipeline.executors.worker import main; main(int(sys.argv[1]))"

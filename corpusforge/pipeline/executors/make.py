@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from corpusforge.errors import CorpusforgeError, WorkspaceError
-from corpusforge.items import Done, Failed, Outcome, Utterance
+from corpusforge.errors import BuildStopped, CorpusforgeError, WorkspaceError
+from corpusforge.items import Done, Failed, Outcome, Rejected, Utterance
 from corpusforge.net.secrets import redact
 from corpusforge.pipeline.executors.base import Reply
 from corpusforge.stage import Stage
-from corpusforge.store.blobs import Blobs
+from corpusforge.store.object_blobs import AnyBlobs
 from corpusforge.store.workspace import mend
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
-def run_item(stages: Iterable[Stage], item: Utterance, blobs: Blobs) -> Iterator[Reply]:
+def run_item(stages: Iterable[Stage], item: Utterance, blobs: AnyBlobs) -> Iterator[Reply]:
     """Run `cpu` stages on an item, one after the other, and store their blobs; a reply a stage, as far as it comes.
 
     Raises:
@@ -45,7 +46,32 @@ def run_item(stages: Iterable[Stage], item: Utterance, blobs: Blobs) -> Iterator
         item = item.having(reply.outcome.fields)
 
 
-def stored(outcome: Outcome, blobs: Blobs, start: float) -> Reply:
+async def await_item(stage: Stage, item: Utterance, blobs: AnyBlobs) -> Reply:
+    """Await an `io` or `gpu` stage on an item, within its time limit, and store its blobs.
+
+    Raises:
+        BuildStopped: No other item would fare better.
+        WorkspaceError: The store cannot be written.
+    """
+    start = time.perf_counter()
+    limit = stage.time_limit()
+    try:
+        outcome = stage.run(item, blobs.read)
+        if not isinstance(outcome, Done | Rejected | Failed):
+            async with asyncio.timeout(limit):
+                outcome = await outcome
+    except (BuildStopped, WorkspaceError):
+        raise
+    except TimeoutError:
+        return Reply(Failed(f"took longer than {limit:g} s, given up"), seconds=time.perf_counter() - start)
+    except Exception as error:
+        return Reply(failure(error), seconds=time.perf_counter() - start)
+    if blobs.remote:  # others go on meanwhile
+        return await asyncio.to_thread(stored, outcome, blobs, start)
+    return stored(outcome, blobs, start)
+
+
+def stored(outcome: Outcome, blobs: AnyBlobs, start: float) -> Reply:
     """A stage's outcome with its blobs put into the store.
 
     Raises:

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from corpusforge.errors import WorkspaceError
 from corpusforge.pipeline.executors.make import run_item
 from corpusforge.stage import Stage
-from corpusforge.store.blobs import Blobs
+from corpusforge.store.object_blobs import open_blobs
 
 
 def main(descriptor: int) -> None:
@@ -26,8 +26,8 @@ def main(descriptor: int) -> None:
     stages: list[Stage] = []
     try:
         sys.path[:] = pipe.recv()  # before the next message, whose classes may be found only there
-        root, kinds = pipe.recv()
-        blobs = Blobs(root)
+        location, kinds = pipe.recv()
+        blobs = open_blobs(location)
         stages += [kind(config) for kind, config in kinds]
         pipe.send("ready")
         while True:

@@ -1,0 +1,404 @@
+"""The Dask executor: chunks go to a Dask cluster, on this machine or any that Dask's own deployments make.
+
+Dask schedules. What is ours: a worker gets chunks only after it has shown that it can run the stages, and would make
+the same results as the driver; what happens to single items is the local executor's business, in every worker
+(`dask_worker`); and a lost scheduler ends the build politely. The driver alone writes the index.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import pickle
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from corpusforge import __version__
+from corpusforge.errors import BuildStopped, CorpusforgeError, MissingDependency, RecipeError, WorkspaceError
+from corpusforge.items import Failed, Utterance
+from corpusforge.pipeline.executors import dask_worker
+from corpusforge.pipeline.executors.base import Chunks, Reply
+from corpusforge.pipeline.executors.dask_worker import Checked, Made, Setup
+from corpusforge.pipeline.executors.make import failure
+from corpusforge.stage import Stage, Where
+from corpusforge.store.object_blobs import AnyBlobs
+
+GPU = "GPU"
+"""Name of the resource that a worker offers (`dask worker … --resources GPU=1`), of which a `gpu` stage takes one."""
+WATCH = 1.0
+"""Seconds between two looks at who is in the cluster."""
+PATIENCE = 10.0
+"""Seconds in which a scheduler has to answer, and a cluster of our own to end."""
+
+
+class DaskExecutor:
+    """Sends chunks to the workers of a Dask cluster.
+
+    Args:
+        stages: Of the recipe.
+        blobs: The store's.
+        address: Of the cluster's scheduler, `tcp://host:8786`; None starts one with its workers on this machine.
+        jobs: Workers of that one.
+        note: Tells the user something.
+
+    Raises:
+        MissingDependency: Dask is not installed.
+    """
+
+    chunks = Chunks(seconds=0.5, longest=500)
+
+    def __init__(
+        self, stages: Sequence[Stage], blobs: AnyBlobs, address: str | None, jobs: int, note: Callable[[str], None]
+    ) -> None:
+        if find_spec("distributed") is None:
+            raise MissingDependency("the Dask executor is not installed: pip install 'corpusforge[dask]'")
+        self._stages = stages
+        self._blobs = blobs
+        self._address = address
+        self._jobs = jobs
+        self._note = note
+        self._token = secrets.token_hex(8)
+        self._probe = hashlib.sha256(self._token.encode()).hexdigest()
+        self._setup: Setup | None = None
+        self._numbers: set[int] = set()
+        self._workers: dict[str, _Worker] = {}
+        self._changed = asyncio.Event()
+        self._sent: set[_Sent] = set()
+        self._suspects = asyncio.Lock()
+        self._lost: BuildStopped | None = None
+        self._cluster: Any = None
+        self._client: Any = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    # What it takes
+
+    def takes(self, where: Where) -> bool:
+        """`gpu` stages too, unless the cluster is this machine: there the driver loads their model, once."""
+        return where == "cpu" or (where == "gpu" and self._address is not None)
+
+    def slots(self, where: Where) -> int:
+        """A chunk for every thread, or GPU, and one more for every worker, which starts while another's reply is on
+        its way.
+        """
+        fit = [worker for worker in self._workers.values() if worker.can(self._of(where))]
+        units = [worker.gpus if where == "gpu" else worker.threads for worker in fit]
+        return max(1, sum(units) + len(units))
+
+    def _of(self, where: Where) -> list[int]:
+        return [number for number in self._numbers if self._stages[number].where == where]
+
+    # Getting ready
+
+    async def prepare(self, stages: range, languages: frozenset[str]) -> None:
+        """See `Executor.prepare`. Every worker that is there looks whether it can run them; those that cannot get none.
+
+        Raises:
+            MissingDependency, RecipeError: No worker can run one of the stages; the message has each worker's reason.
+            BuildStopped: No scheduler answers.
+        """
+        ours = [number for number in stages if self.takes(self._stages[number].where)]
+        for number in stages:
+            if number not in ours:
+                self._stages[number].preflight(languages)
+        if not ours:
+            return
+        self._numbers.update(ours)
+        self._put([self._token.encode()])
+        self._setup = self._new_setup(languages)
+        if self._client is None:
+            await self._connect()
+            self._watcher = asyncio.create_task(self._watch())
+        for worker in self._workers.values():
+            worker.checked = False
+        await self._refresh()
+        if not self._workers:
+            self._note(f"no worker yet in the Dask cluster at {self._shown}: waiting for one")
+        while not self._workers:
+            await asyncio.sleep(WATCH)
+            await self._refresh()
+        for number in ours:
+            self._must_be_possible(number)
+
+    def _new_setup(self, languages: frozenset[str]) -> Setup:
+        settings = {
+            number: {
+                variant: json.loads(json.dumps(dict(self._stages[number].settings(variant))))
+                for lang in sorted(languages)
+                for variant in self._stages[number].variants(lang)
+            }
+            for number in self._numbers
+        }
+        kinds = pickle.dumps([(type(stage), stage.config) for stage in self._stages])
+        location = self._blobs.location
+        place = location.resolve() if isinstance(location, Path) else location
+        return Setup(self._token, __version__, kinds, settings, languages, place, self._probe)
+
+    async def _connect(self) -> None:
+        from distributed import Client, LocalCluster
+
+        # What Dask says of lost workers and schedulers is said here, in one line; its own pages of it help nobody.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        if self._address is None:
+            self._cluster = await LocalCluster(
+                n_workers=self._jobs,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+                asynchronous=True,
+            )
+        try:
+            self._client = await Client(
+                self._cluster or self._address, asynchronous=True, timeout=PATIENCE, set_as_default=False
+            )
+        except ValueError as error:
+            raise RecipeError(f"--dask {self._address}: {error}; expected tcp://host:8786") from error
+        except OSError as error:
+            raise BuildStopped(
+                f"no Dask scheduler answers at {self._shown} within {PATIENCE:g} s. Start one (`dask scheduler`), or "
+                "correct --dask"
+            ) from error
+
+    @property
+    def _shown(self) -> str:
+        return self._address or "127.0.0.1"
+
+    def _must_be_possible(self, number: int) -> None:
+        stage = self._stages[number]
+        if any(worker.can([number]) for worker in self._workers.values()):
+            return
+        able = [worker for worker in self._workers.values() if stage.where != "gpu" or worker.gpus]
+        if not able:
+            raise MissingDependency(
+                f"stage '{stage.name}' takes a GPU, and no worker at {self._shown} offers one: start it with "
+                f"`dask worker {self._shown} --resources {GPU}=1` (a worker without a GPU may offer it, too)"
+            )
+        reasons = [worker.reasons[number] for worker in able]
+        words = "; ".join(f"{worker.address}: {worker.reasons[number]}" for worker in able)
+        kind = RecipeError if all(isinstance(reason, RecipeError) for reason in reasons) else MissingDependency
+        raise kind(f"no worker can run stage '{stage.name}': {words}")
+
+    # Who is there
+
+    async def _watch(self) -> None:
+        while self._lost is None:
+            await asyncio.sleep(WATCH)
+            if self._client.status != "running":
+                self._lose()
+                return
+            with contextlib.suppress(OSError):
+                await self._refresh()
+
+    def _lose(self) -> BuildStopped:
+        if self._lost is None:
+            self._lost = BuildStopped(
+                f"the connection to the Dask scheduler at {self._shown} is lost. What is done is kept; the same "
+                "command goes on when there is a scheduler again"
+            )
+            self._wake()
+        return self._lost
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _refresh(self) -> None:
+        """Learn who has come and gone, and look at those who are new."""
+        known = (await self._client.scheduler.identity(n_workers=-1))["workers"]
+        for address in [address for address in self._workers if address not in known]:
+            del self._workers[address]
+        await asyncio.gather(
+            *(
+                self._look_at(address, entry)
+                for address, entry in known.items()
+                if entry.get("status") == "running"
+                and (address not in self._workers or not self._workers[address].checked)
+            )
+        )
+        for sent in list(self._sent):
+            # Dask would wait for the very workers that were named, and those that come in their place have new names.
+            if not any(address in self._workers for address in sent.workers):
+                sent.again = True
+                await sent.future.cancel()
+        self._wake()
+
+    async def _look_at(self, address: str, entry: Mapping[str, Any]) -> None:
+        gpus = int(entry.get("resources", {}).get(GPU, 0))
+        numbers = sorted(n for n in self._numbers if gpus or self._stages[n].where != "gpu")
+        found = await self._client.run(dask_worker.check, self._setup, numbers, workers=[address], on_error="return")
+        checked = found.get(address)
+        if isinstance(checked, Exception) and not isinstance(checked, OSError):
+            error = MissingDependency(f"{failure(checked).error}: install corpusforge {__version__} there")
+            checked = Checked(dict.fromkeys(numbers, error), shared=True)
+        if not isinstance(checked, Checked):
+            return  # gone again
+        before = self._workers.get(address)
+        self._workers[address] = _Worker(address, int(entry["nthreads"]), gpus, frozenset(numbers), checked)
+        for number, reason in checked.reasons.items():
+            if before is None or number not in before.reasons:
+                self._note(f"worker {address} gets no '{self._stages[number].name}': {reason}")
+
+    # Work
+
+    async def submit(self, stage: int, last: int, items: Sequence[Utterance]) -> list[list[Reply]]:
+        """Run items through stages in one worker; see `Executor.submit`."""
+        from distributed import KilledWorker
+
+        try:
+            return await self._submit(stage, last, items)
+        except KilledWorker:
+            return await self._one_by_one(stage, last, items)
+
+    async def _one_by_one(self, stage: int, last: int, items: Sequence[Utterance]) -> list[list[Reply]]:
+        """After workers have died of a chunk, or of one beside it: each item by itself, and none of another such chunk
+        meanwhile. One of which they die twice more has failed.
+        """
+        from distributed import KilledWorker
+
+        replies: list[list[Reply]] = []
+        async with self._suspects:
+            for item in items:
+                try:
+                    replies += await self._submit(stage, last, [item], tries=2)
+                except KilledWorker as error:
+                    words = f"every Dask worker that ran it died, {error.last_worker.address} last (of memory, perhaps)"
+                    replies.append([Reply(Failed(words, 2))])
+        return replies
+
+    async def _submit(self, stage: int, last: int, items: Sequence[Utterance], tries: int = 1) -> list[list[Reply]]:
+        """See `submit`.
+
+        Raises:
+            KilledWorker: So many times Dask has seen workers die of it, and gave up.
+        """
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+
+        numbers = range(stage, last + 1)
+        while True:
+            workers = await self._fit(numbers)
+            blind = not all(worker.shared for worker in workers)
+            contents = await asyncio.to_thread(self._needed, numbers, items) if blind else {}
+            sent = self._send(numbers, items, contents, workers)
+            try:
+                made: Made | None = await sent.future
+            except KilledWorker:
+                tries -= 1
+                if not tries:
+                    raise
+                continue
+            except FutureCancelledError:
+                if sent.again and self._lost is None:
+                    continue
+                raise self._lose() from None
+            except CorpusforgeError:
+                raise
+            except Exception as error:
+                return [[Reply(failure(error))] for _ in items]
+            finally:
+                self._sent.discard(sent)
+                sent.future.release()
+            if made is None:
+                continue
+            if made.contents:
+                await asyncio.to_thread(self._put, made.contents.values())
+            return made.replies
+
+    async def _fit(self, numbers: range) -> list[_Worker]:
+        """The workers that can run these stages; waits until there is one."""
+        while True:
+            if self._lost is not None:
+                raise self._lost
+            fit = [worker for worker in self._workers.values() if worker.can(numbers)]
+            if fit:
+                return fit
+            await self._changed.wait()
+
+    def _send(
+        self, numbers: range, items: Sequence[Utterance], contents: Mapping[str, bytes], workers: Iterable[_Worker]
+    ) -> _Sent:
+        addresses = [worker.address for worker in workers]
+        try:
+            future = self._client.submit(
+                dask_worker.work,
+                self._setup,
+                numbers.start,
+                numbers.stop - 1,
+                list(items),
+                contents,
+                workers=addresses,
+                resources={GPU: 1} if self._stages[numbers.start].where == "gpu" else None,
+                pure=False,
+            )
+        except Exception as error:  # the client was closed because its scheduler is gone
+            raise self._lose() from error
+        sent = _Sent(future, frozenset(addresses))
+        self._sent.add(sent)
+        return sent
+
+    def _needed(self, numbers: range, items: Iterable[Utterance]) -> dict[str, bytes]:
+        """The blobs that these stages may read of these items: whatever value of theirs names one."""
+        names = {name for number in numbers for name in self._stages[number].reads}
+        values = {value for item in items for name in names if isinstance(value := item.value(name), str)}
+        found = (value for value in values if len(value) == 64 and value.isalnum())
+        return {value: self._blobs.read(value) for value in found if self._blobs.size(value) is not None}
+
+    def _put(self, contents: Iterable[bytes]) -> None:
+        for content in contents:
+            try:
+                self._blobs.put(content)
+            except OSError as error:
+                raise WorkspaceError(f"cannot write {self._blobs.root}: {error.strerror}") from error
+
+    # The end
+
+    async def close(self) -> None:
+        """End the workers' processes, and the cluster if it is our own."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._setup is not None:
+            with contextlib.suppress(OSError, CorpusforgeError):
+                self._blobs.remove(self._probe)
+        if self._client is not None:
+            with contextlib.suppress(OSError):  # nobody there any more to be told
+                async with asyncio.timeout(PATIENCE):
+                    if self._lost is None and self._cluster is None:
+                        await self._client.run(dask_worker.end, self._token, on_error="ignore")
+            with contextlib.suppress(OSError):
+                await self._client.close(timeout=PATIENCE)
+        if self._cluster is not None:
+            with contextlib.suppress(OSError):
+                await self._cluster.close(timeout=PATIENCE)
+
+
+class _Worker:
+    """A worker that has been looked at."""
+
+    def __init__(self, address: str, threads: int, gpus: int, numbers: frozenset[int], checked: Checked) -> None:
+        self.address = address
+        self.threads = threads
+        self.gpus = gpus
+        self.reasons = checked.reasons
+        self.shared = checked.shared
+        self.checked = True
+        self._able = numbers - checked.reasons.keys()
+
+    def can(self, numbers: Iterable[int]) -> bool:
+        """Whether it can run all of these stages."""
+        return self._able.issuperset(numbers)
+
+
+class _Sent:
+    """A chunk on its way."""
+
+    def __init__(self, future: Any, workers: frozenset[str]) -> None:
+        self.future = future
+        self.workers = workers
+        self.again = False

@@ -1,0 +1,106 @@
+"""Dask clusters of real programs on 127.0.0.1: a scheduler and workers, each of which can be killed by itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Cluster:
+    """A scheduler, and the workers that are started for it. Ends all of them."""
+
+    def __init__(self, folder: Path, allowed_failures: int = 3) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self._allowed = allowed_failures
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self.start_scheduler()
+
+    def start_scheduler(self) -> subprocess.Popen[bytes]:
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
+        allowed = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(self._allowed)}
+        self.scheduler = self._start("dask_scheduler", options, environment=allowed)
+        deadline = time.monotonic() + 30
+        while not reachable(self.port):
+            assert self.scheduler.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        return self.scheduler
+
+    def worker(
+        self,
+        *options: str,
+        before: Sequence[str] = (),
+        flags: Sequence[str] = (),
+        nanny: bool = False,
+        **environment: str,
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker; it comes when it comes.
+
+        Args:
+            options: Of `dask worker`.
+            before: A program that starts it (`unshare …`).
+            flags: Of python.
+            nanny: Whether Dask starts it again when it dies.
+            environment: Its own.
+        """
+        own = [self.address, "--nthreads", "1", "--no-dashboard", "--local-directory", str(self._folder)]
+        nannied = "--nanny" if nanny else "--no-nanny"
+        return self._start("dask_worker", [*own, nannied, *options], before, flags, environment)
+
+    def wait(self, workers: int) -> None:
+        """Until so many workers have joined."""
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=60)
+
+    def _start(
+        self,
+        program: str,
+        options: Sequence[str],
+        before: Sequence[str] = (),
+        flags: Sequence[str] = (),
+        environment: dict[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        log = open(self._folder / f"{program}-{len(self.processes)}.log", "wb")  # noqa: SIM115
+        with log:
+            process = subprocess.Popen(
+                [*before, sys.executable, *flags, "-m", f"distributed.cli.{program}", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            )
+        self.processes.append(process)
+        return process
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def reachable(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
