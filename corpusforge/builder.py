@@ -331,6 +331,7 @@ def _writer(opened: Opened, workspace: Workspace, folder: Path) -> Iterator[Corp
         blob_path=workspace.blobs.local,
         suffix=_suffix(opened),
         versions=opened.versions(),
+        citations=opened.source.citations(),
     ) as writer:
         yield writer
 

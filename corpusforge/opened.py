@@ -24,7 +24,7 @@ from corpusforge.store.workspace import Workspace
 if TYPE_CHECKING:
     from corpusforge.recipe import Recipe
 
-BUILD_FORMAT = 2
+BUILD_FORMAT = 3
 """Raised when the manifest of an unchanged build would be written differently."""
 
 

@@ -1,4 +1,4 @@
-"""Engines, stages and sources by name: what ships, and what other packages add by entry points.
+"""Engines, stages, sources and exporters by name: what ships, and what other packages add by entry points.
 
 Nothing is imported until it is asked for, and entry points are read only for a name that does not ship: scanning
 every installed package costs more than a rebuild that has nothing to do.
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from corpusforge.errors import RecipeError, nearest
 
-Kind = Literal["stages", "engines", "sources"]
+Kind = Literal["stages", "engines", "sources", "exporters"]
 
 SHIPPED: dict[Kind, dict[str, str]] = {
     "stages": {
@@ -31,6 +31,16 @@ SHIPPED: dict[Kind, dict[str, str]] = {
         "flores200": "corpusforge.sources.flores200:Flores200",
         "mms": "corpusforge.sources.mms:Mms",
         "table": "corpusforge.sources.table:Table",
+    },
+    "exporters": {
+        "csv": "corpusforge.export.table:CsvExporter",
+        "huggingface": "corpusforge.export.hub:ParquetExporter",
+        "kaldi": "corpusforge.export.kaldi:KaldiExporter",
+        "lhotse": "corpusforge.export.lhotse:LhotseExporter",
+        "ljspeech": "corpusforge.export.ljspeech:LjspeechExporter",
+        "nemo": "corpusforge.export.nemo:NemoExporter",
+        "parquet": "corpusforge.export.hub:ParquetExporter",
+        "webdataset": "corpusforge.export.webdataset:WebdatasetExporter",
     },
 }
 

@@ -13,12 +13,22 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("corpusforge.cli.doctor:doctor_command", "Say what works on this machine, and how to get the rest."),
     "engines": ("corpusforge.cli.engines:engines_command", "List the speech engines, and whether they work here."),
     "evaluate": ("corpusforge.cli.evaluate:evaluate_command", "Measure a trained model."),
+    "export": ("corpusforge.cli.export:export_command", "Write a corpus in a form that other tools read."),
     "gc": ("corpusforge.cli.store:gc_command", "Delete what no corpus of the workspace needs any more."),
+    "import": ("corpusforge.cli.import_:import_command", "Bring recorded speech with its text into a corpus."),
+    "lint": ("corpusforge.cli.lint:lint_command", "Look for what is wrong with a built corpus."),
     "new": ("corpusforge.cli.recipes:new_command", "Write a commented recipe to start from."),
+    "paper": ("corpusforge.cli.paper:paper_command", "Run the MLCL paper's tables and figures again."),
     "predict": ("corpusforge.cli.predict:predict_command", "Ask a trained model about text, audio or a corpus."),
     "prompt": ("corpusforge.cli.prompt:prompt_command", "Show what a model would be sent. Nothing is sent."),
+    "publish": (
+        "corpusforge.cli.publish:publish_command",
+        "Publish a corpus, or a trained model, on the Hugging Face Hub.",
+    ),
     "recipe-schema": ("corpusforge.cli.recipes:recipe_schema_command", "Print the JSON Schema of a recipe."),
     "recipes": ("corpusforge.cli.recipes:recipes_command", "List the recipes that ship and those in ./recipes."),
+    "report": ("corpusforge.cli.report:report_command", "Write a page that shows a corpus, or a training run."),
+    "serve": ("corpusforge.cli.report:serve_command", "Show that page in a browser of this machine, until Ctrl-C."),
     "stats": ("corpusforge.cli.stats:stats_command", "Print the tables of a built corpus."),
     "status": ("corpusforge.cli.status:status_command", "Say what is built, what is missing and what failed."),
     "train": ("corpusforge.cli.train:train_command", "Train a model on a corpus, and measure it."),
@@ -34,7 +44,7 @@ VERBS: dict[str, tuple[str, str]] = {
 EPILOG = """\b
 Exit status:
   0    done
-  1    the build ended, but more items failed than --max-failures allows
+  1    the build ended, but more items failed than --max-failures allows; or lint found errors
   2    wrong usage, or a recipe that does not fit
   3    source text missing or damaged
   4    workspace busy, full, damaged or not writable

@@ -14,17 +14,21 @@ from corpusforge.cli.options import json_option, workspace_option
 @click.command("gc")
 @workspace_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option(
+    "--abandon", multiple=True, metavar="CORPUS", help="Drop what the first build of this corpus made, and never ended."
+)
 @json_option
-def gc_command(workspace: Path, dry_run: bool, as_json: bool) -> None:
+def gc_command(workspace: Path, dry_run: bool, abandon: tuple[str, ...], as_json: bool) -> None:
     """Delete what no corpus of the workspace needs any more.
 
     A corpus is needed as long as its folder is there: delete the folder, then run this, to get its
-    space back. Results of items that a corpus no longer has, and of settings it no longer uses, go as well.
+    space back. Results of items that a corpus no longer has, and of settings it no longer uses, go as well. Of a corpus
+    whose first build was stopped everything is kept, for the next build to go on from.
     """
     from corpusforge.store.workspace import Workspace
 
     with Workspace(workspace) as store, store.locked("gc"):
-        collected = store.with_sound_index(lambda: store.collect(dry_run))
+        collected = store.with_sound_index(lambda: store.collect(dry_run, abandon))
     if as_json:
         click.echo(json.dumps({**asdict(collected), "dry_run": dry_run}, indent=2))
         return
@@ -33,6 +37,11 @@ def gc_command(workspace: Path, dry_run: bool, as_json: bool) -> None:
         f"{verb} {collected.results:,} results and {collected.blobs:,} files ({collected.bytes / 1e6:,.1f} MB); "
         f"{collected.kept:,} results are in use"
     )
+    for name in collected.unfinished:
+        click.echo(
+            f"the first build of '{name}' has not ended: all that may be its own was kept. `corpusforge build {name}` "
+            f"goes on from there; `corpusforge gc --abandon {name}` drops it"
+        )
 
 
 @click.command("verify")

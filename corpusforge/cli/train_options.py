@@ -97,17 +97,27 @@ def settings(name: str, changes: Mapping[str, Any], overrides: Iterable[str]) ->
     Raises:
         RecipeError: No such preset or setting, or a value that does not fit.
     """
-    from corpusforge.errors import RecipeError
-    from corpusforge.recipe_yaml import parse_value
     from corpusforge.train.config import preset
 
-    found = dict(changes)
+    return preset(name, **{**changes, **overridden(overrides)})
+
+
+def overridden(overrides: Iterable[str]) -> dict[str, Any]:
+    """What `--set NAME=VALUE` changes.
+
+    Raises:
+        RecipeError: There is no `=`, or the value cannot be read.
+    """
+    from corpusforge.errors import RecipeError
+    from corpusforge.recipe_yaml import parse_value
+
+    found = {}
     for override in overrides:
         setting, equals, value = override.partition("=")
         if not equals:
             raise RecipeError(f"--set {override}: expected NAME=VALUE, such as learning_rate=1e-4")
         found[setting.strip()] = parse_value(value, f"--set {setting}").plain()
-    return preset(name, **found)
+    return found
 
 
 def require_torch() -> None:

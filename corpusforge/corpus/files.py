@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import IO
 from corpusforge.errors import WorkspaceError
 from corpusforge.items import Json
 
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -62,6 +64,36 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> bool:
+    """Give a file a second name, all at once; a copy where there can be no link. Returns whether it is a link.
+
+    Raises:
+        FileExistsError: There is a file of that name; it may not be seen where the file system has no links.
+        FileNotFoundError: No such file.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        copy_file(source, target, 0o444)
+        return False
+    return True
+
+
+def copy_file(source: str | os.PathLike[str], target: str | os.PathLike[str], mode: int = 0o644) -> None:
+    """Copy a file, so that the copy is there whole or not at all."""
+    temporary = f"{os.fspath(target)}.tmp"
+    try:
+        shutil.copyfile(source, temporary)
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def remove_empty(root: Path) -> None:

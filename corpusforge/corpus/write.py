@@ -8,17 +8,16 @@ and only then removes the audio that nothing names any more.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from corpusforge.corpus.files import ListFile, check_writable, in_words, remove_empty, sync_folder
+from corpusforge.corpus.files import ListFile, check_writable, in_words, link_or_copy, remove_empty, sync_folder
 from corpusforge.corpus.layout import (
     AUDIO,
     COMMIT,
@@ -39,7 +38,6 @@ from corpusforge.items import Json, Utterance
 NEXT = ".next"
 """Folder of files that are being written; worthless to anybody else."""
 
-_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -57,6 +55,7 @@ class CorpusWriter:
         blob_path: A path of the blob of a sha256; raises FileNotFoundError, or leads nowhere, if it is not there.
         suffix: Of the audio files.
         versions: Of whatever took part, by name.
+        citations: What those who use the text have to cite, as BibTeX.
 
     Raises:
         WorkspaceError: The folder cannot be written.
@@ -72,10 +71,16 @@ class CorpusWriter:
         blob_path: Callable[[str], str | os.PathLike[str]],
         suffix: Literal["flac", "wav"],
         versions: Mapping[str, str],
+        citations: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self._head = {"schema_version": SCHEMA_VERSION, "name": name}
-        self._tail = {"audio_format": suffix, "versions": dict(sorted(versions.items())), "recipe": dict(recipe)}
+        self._tail = {
+            "audio_format": suffix,
+            "citations": list(citations),
+            "versions": dict(sorted(versions.items())),
+            "recipe": dict(recipe),
+        }
         self._splits = splits
         self._blob_path = blob_path
         self._suffix = suffix
@@ -219,7 +224,7 @@ class CorpusWriter:
         blob: str | os.PathLike[str] = sha256
         try:
             blob = self._blob_path(sha256)
-            os.link(blob, target)
+            link_or_copy(blob, target)
         except FileExistsError:
             return  # two ids that a case-insensitive file system takes for one, with the same content
         except FileNotFoundError:
@@ -227,18 +232,6 @@ class CorpusWriter:
                 f"the audio of {Path(target).name} is not in the store ({blob} is missing): build again, which makes "
                 "it anew"
             ) from None
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-            temporary = f"{target}.tmp"
-            try:
-                shutil.copyfile(blob, temporary)
-                os.chmod(temporary, 0o444)
-                os.replace(temporary, target)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
 
     def _remove_unwanted(self) -> None:
         root = self.folder / AUDIO

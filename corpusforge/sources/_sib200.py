@@ -10,6 +10,14 @@ from pathlib import Path
 from corpusforge.errors import SourceError
 from corpusforge.sources._files import Report, read_lines, refuse
 
+CITATION = """@inproceedings{adelani-etal-2024-sib,
+  author = {David Ifeoluwa Adelani and Hannah Liu and Xiaoyu Shen and others},
+  title = {{SIB}-200: A Simple, Inclusive, and Big Evaluation Dataset for Topic Classification in 200+ Languages and
+    Dialects},
+  booktitle = {Proceedings of EACL 2024},
+  year = {2024},
+  url = {https://aclanthology.org/2024.eacl-long.14}
+}"""
 ROWS = {"train": 701, "dev": 99, "test": 204}
 _HEADER = ["index_id", "category", "text"]
 # SIB-200's texts are FLORES-200's with quotes doubled or dropped and blanks trimmed.

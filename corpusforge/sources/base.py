@@ -52,6 +52,10 @@ class Source(ABC):
     def check(self) -> None:
         """Raise `SourceError` on anything that would make the corpus wrong."""
 
+    def citations(self) -> Sequence[str]:
+        """What a publication that uses its text has to cite: BibTeX entries, for cards."""
+        return ()
+
     def files(self) -> Sequence[Path] | None:
         """Every file that decides what it yields, without reading them; None if it cannot say."""
         return None

@@ -23,6 +23,13 @@ from corpusforge.sources._files import Problems, Report, decode, from_recipe, no
 from corpusforge.sources.base import Outline, Source, SourceConfig
 from corpusforge.sources.flores200_fetch import Progress, locate
 
+CITATION = """@article{nllb2022,
+  author = {{NLLB Team} and Marta R. Costa-jussà and others},
+  title = {No Language Left Behind: Scaling Human-Centered Machine Translation},
+  journal = {arXiv preprint arXiv:2207.04672},
+  year = {2022},
+  url = {https://arxiv.org/abs/2207.04672}
+}"""
 Split: TypeAlias = Literal["dev", "devtest"]
 _ORDER: tuple[Split, ...] = ("dev", "devtest")
 
@@ -103,6 +110,12 @@ class Flores200(Source):
     @property
     def languages(self) -> tuple[str, ...]:
         return self.config.languages
+
+    def citations(self) -> Sequence[str]:
+        """The paper of FLORES-200, and SIB-200's for its labels; the sample wants none."""
+        if self.config.sample:
+            return ()
+        return (CITATION, _sib200.CITATION) if self.config.labels == "sib200" else (CITATION,)
 
     @cached_property
     def folder(self) -> Path:

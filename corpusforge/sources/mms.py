@@ -23,6 +23,14 @@ from corpusforge.sources._mms_select import Rule, Selection, Words, select
 from corpusforge.sources._rows import TableFile
 from corpusforge.sources.base import Outline, Source, SourceConfig
 
+CITATION = """@inproceedings{augustyniak2023massively,
+  author = {Łukasz Augustyniak and Szymon Woźniak and Marcin Gruza and Piotr Gramacki and Krzysztof Rajda and
+    Mikołaj Morzy and Tomasz Kajdanowicz},
+  title = {Massively Multilingual Corpus of Sentiment Datasets and Multi-faceted Sentiment Classification Benchmark},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2023},
+  url = {https://arxiv.org/abs/2306.07902}
+}"""
 _SHARE = re.compile(r"(\d{1,3})%")
 
 
@@ -151,6 +159,10 @@ class Mms(Source):
     @property
     def languages(self) -> tuple[str, ...]:
         return (LANGUAGES[self.config.language],)
+
+    def citations(self) -> Sequence[str]:
+        """The paper of mms, which asks for it; its page lists those of the original datasets."""
+        return (CITATION,)
 
     def files(self) -> Sequence[Path]:
         """The local file, or the selection that is kept of the Hub's rows."""

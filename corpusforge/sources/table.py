@@ -46,6 +46,7 @@ class TableConfig(SourceConfig):
         license_column: Column of a row's own licence, which goes before `license`.
         source: Where the text comes from; None is the file's name.
         source_column: Column of a row's own source, which goes before `source`.
+        citation: BibTeX of what a publication that uses the text has to cite, for the card of a published corpus.
         missing: What to do with a sentence that is empty or not there: `error`, or `skip` it.
     """
 
@@ -65,6 +66,7 @@ class TableConfig(SourceConfig):
     license_column: str | None = "license"
     source: str | None = None
     source_column: str | None = "source"
+    citation: str | None = None
     missing: Literal["error", "skip"] = "error"
 
     @field_validator("path")
@@ -116,6 +118,10 @@ class Table(Source):
     @cached_property
     def _file(self) -> TableFile:
         return TableFile(Path(self.config.path), self.config.format, self.config.quoting)
+
+    def citations(self) -> Sequence[str]:
+        """What the recipe says."""
+        return () if self.config.citation is None else (self.config.citation,)
 
     @cached_property
     def languages(self) -> tuple[str, ...]:

@@ -200,6 +200,23 @@ class Index:
                 )
             )
 
+    def work(self, corpus: int) -> list[tuple[str, int, float]]:
+        """Stages that a corpus went through, with how many results it has of each and the seconds they took."""
+        found: dict[str, tuple[int, float]] = {}
+        keys = list(dict.fromkeys(self.walked_keys([corpus])))
+        with translated(self.path):
+            documents = self._db.execute("SELECT id, json FROM settings")
+            stages = {number: str(json.loads(document)["stage"]) for number, document in documents}
+            for some in _portions(keys):
+                marks = ",".join("?" * len(some))
+                query = (
+                    f"SELECT settings, count(*), total(seconds) FROM results WHERE key IN ({marks}) GROUP BY settings"
+                )
+                for number, count, seconds in self._db.execute(query, some):
+                    before = found.get(stages[number], (0, 0.0))
+                    found[stages[number]] = (before[0] + count, before[1] + seconds)
+        return [(stage, *sums) for stage, sums in sorted(found.items())]
+
     def _settings_id(self, document: str) -> int:
         known = self._settings_ids.get(document)
         if known is None:

@@ -8,13 +8,13 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from corpusforge.errors import WorkspaceError
+from corpusforge.errors import WorkspaceError, nearest
 from corpusforge.store.index import DONE, Index, IndexDamaged, KnownCorpus, Result
 from corpusforge.store.journal import CorpusLine, Journal
 from corpusforge.store.object_blobs import AnyBlobs, open_blobs
@@ -32,12 +32,21 @@ class WorkspaceBusy(WorkspaceError):
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What `gc` dropped, and what it kept."""
+    """What `gc` dropped, and what it kept.
+
+    Attributes:
+        results: Dropped.
+        blobs: Dropped.
+        bytes: Of those.
+        kept: Results that are left.
+        unfinished: Corpora whose first build has not ended: what they need is not known, so it was all kept.
+    """
 
     results: int
     blobs: int
     bytes: int
     kept: int
+    unfinished: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,31 +276,44 @@ class Workspace:
         """Where a corpus was built, also after the workspace was moved."""
         return self.folder / corpus.folder
 
-    def collect(self, dry_run: bool = False) -> Collected:
+    def collect(self, dry_run: bool = False, abandon: Collection[str] = ()) -> Collected:
         """Drop every result that no live corpus went through, and every blob that no result names.
 
-        A corpus lives as long as its folder holds a corpus.json.
+        A corpus lives as long as its folder holds a corpus.json. One that has none, and of which no build has ended,
+        is unfinished: the next build will look for what the first one made and may have paid for. Which results are
+        its own is not known, so as long as there is one, only what deleted corpora went through is dropped.
 
         Args:
             dry_run: Only count.
+            abandon: Names of unfinished corpora that will not be built any more.
 
         Raises:
             WorkspaceError: A live corpus has not been built through since the index was rebuilt, so that what it
-                needs is not known.
+                needs is not known; or one that is to be abandoned is not unfinished.
         """
         known = self.index.corpora()
         live = {entry.number for entry in known if (self.corpus_folder(entry) / "corpus.json").exists()}
+        waiting = {entry.name: entry.number for entry in known if entry.number not in live and not entry.complete}
+        for name in abandon:
+            if name not in waiting:
+                near = nearest(name, waiting) if waiting else "there is none"
+                raise WorkspaceError(f"'{name}' is no corpus whose first build has not ended: {near}")
+        unfinished = {name: number for name, number in waiting.items() if name not in abandon}
+        dead = [entry.number for entry in known if entry.number not in {*live, *unfinished.values()}]
         for entry in known:
             if entry.number in live and not entry.complete:
                 raise WorkspaceError(
                     f"what corpus '{entry.name}' needs is not fully known (its last build did not end): run "
                     f"`corpusforge build {entry.name}` first, or delete {self.corpus_folder(entry)}"
                 )
-        wanted = set(self.index.walked_keys(sorted(live)))
+        wanted = set(self.index.walked_keys(sorted({*live, *unfinished.values()})))
+        unwanted = set(self.index.walked_keys(dead)) - wanted if unfinished else None
         dropped: list[bytes] = []
         named: set[str] = set()
+        kept = 0
         for key, result in self.index.all_results():
-            if key in wanted:
+            if key in wanted if unwanted is None else key not in unwanted:
+                kept += 1
                 named.update(blobs_of(result))
             else:
                 dropped.append(key)
@@ -301,14 +323,13 @@ class Workspace:
             # The index forgets first: a kill in between leaves blobs that the next gc drops, never dangling results.
             with self.index.transaction():
                 self.index.drop_results(dropped)
-                for entry in known:
-                    if entry.number not in live:
-                        self.index.drop_corpus(entry.number)
+                for number in dead:
+                    self.index.drop_corpus(number)
             self._rewrite_journal()
             for sha256 in loose:
                 self.blobs.remove(sha256)
             self.index.compact()
-        return Collected(len(dropped), len(loose), freed, len(wanted))
+        return Collected(len(dropped), len(loose), freed, kept, tuple(unfinished))
 
     def verify(self, progress: Callable[[int], None] | None = None) -> Verified:
         """Read every blob again. A damaged one is emptied, which makes its results misses: the next build mends it."""

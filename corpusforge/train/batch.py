@@ -20,6 +20,7 @@ class Batch:
         label: `[R]` int64: index into the dataset's labels, -1 where there is none.
         tokens: `[R, L]` int64, padded with the encoder's `pad_id`; None for models without text.
         token_mask: `[R, L]` bool: True on real tokens, `[CLS]` and `[SEP]` included.
+        lower: `[R, L, D]` float16: what frozen layers made of the tokens, padded with 0; None where none are cached.
         features: `[R, F0, E]` float16 or float32: the speech encoder's front end, padded with 0; None without speech.
         feature_lengths: `[R]` int64: how many of the F0 frames are real.
     """
@@ -30,6 +31,7 @@ class Batch:
     label: Tensor
     tokens: Tensor | None = None
     token_mask: Tensor | None = None
+    lower: Tensor | None = None
     features: Tensor | None = None
     feature_lengths: Tensor | None = None
 

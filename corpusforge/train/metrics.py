@@ -301,11 +301,14 @@ def _count(index: NDArray[np.int64], weights: NDArray[np.float64], size: int) ->
     return sums.reshape(rows, size)
 
 
-def point(of: Outcomes) -> dict[str, float]:
-    """Every metric as measured, by the names of `Outcomes.metrics`."""
+def point(of: Outcomes | Sequence[Outcomes]) -> dict[str, float]:
+    """Every metric as measured, by the names of `Outcomes.metrics`; of several runs, the mean."""
     import numpy as np
 
-    return {name: float(values[0]) for name, values in of.metrics(np.ones((1, len(of.unit)))).items()}
+    return {
+        name: float(values[0])
+        for name, values in _mean([run.metrics(np.ones((1, len(run.unit)))) for run in _runs(of)]).items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,19 +320,25 @@ class Estimate:
     high: float
 
 
-def bootstrap_ci(of: Outcomes, *, replicates: int = 1000, level: float = 0.95, seed: int = 0) -> dict[str, Estimate]:
+def bootstrap_ci(
+    of: Outcomes | Sequence[Outcomes], *, replicates: int = 1000, level: float = 0.95, seed: int = 0
+) -> dict[str, Estimate]:
     """Percentile bootstrap intervals (Efron 1979) of every metric, by the names of `Outcomes.metrics`.
 
     Units, not utterances, are drawn with replacement: sentences of one article are alike, and an interval that takes
     them for independent is too narrow. A replicate that lacks a language does not count for the metrics that need it.
 
     Args:
-        of: From `outcomes`, which is told the units.
+        of: From `outcomes`, which is told the units. Of several runs of one model on the same utterances, as several
+            seeds give, the mean over runs is estimated: all are measured on the same draws.
         replicates: How many samples are drawn.
         level: Share of the replicates inside the interval.
         seed: Of the draws.
+
+    Raises:
+        ValueError: The runs are not of the same utterances.
     """
-    (drawn,) = _replicates((of,), replicates, seed)
+    drawn = _mean(_replicates(_runs(of), replicates, seed))
     return {name: Estimate(value, *_interval(drawn[name], level)) for name, value in point(of).items()}
 
 
@@ -354,12 +363,17 @@ class Difference:
 
 
 def paired_bootstrap(
-    ours: Outcomes, theirs: Outcomes, *, replicates: int = 1000, level: float = 0.95, seed: int = 0
+    ours: Outcomes | Sequence[Outcomes],
+    theirs: Outcomes | Sequence[Outcomes],
+    *,
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> dict[str, Difference]:
     """Paired bootstrap (Koehn 2004): both runs are measured on the same draws of units.
 
     Args:
-        ours: One run's utterances.
+        ours: One run's utterances, or those of several runs of one model, whose mean is compared.
         theirs: The other's: the same utterances in the same order, with the same units.
         replicates: How many samples are drawn.
         level: Share of the replicates inside the interval.
@@ -370,17 +384,13 @@ def paired_bootstrap(
     """
     import numpy as np
 
-    # A cell is language, truth and guess: without the guess, they are what both runs were given.
-    given = [
-        (run.languages, run.classes, (run.cell // run.classes).tolist(), run.unit.tolist()) for run in (ours, theirs)
-    ]
-    if given[0] != given[1]:
-        raise ValueError("the two runs have not classified the same utterances")
-    drawn = _replicates((ours, theirs), replicates, seed)
+    first, second = _runs(ours), _runs(theirs)
+    drawn = _replicates((*first, *second), replicates, seed)
+    above, below = _mean(drawn[: len(first)]), _mean(drawn[len(first) :])
     mine, other = point(ours), point(theirs)
     found = {}
     for name in mine:
-        moves = drawn[0][name] - drawn[1][name]
+        moves = above[name] - below[name]
         moves = moves[~np.isnan(moves)]
         fewer = min((moves <= 0).sum(), (moves >= 0).sum())
         p = min(1.0, 2 * (int(fewer) + 1) / (len(moves) + 1))
@@ -388,10 +398,25 @@ def paired_bootstrap(
     return found
 
 
+def _runs(of: Outcomes | Sequence[Outcomes]) -> tuple[Outcomes, ...]:
+    return (of,) if isinstance(of, Outcomes) else tuple(of)
+
+
+def _mean(runs: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    """Of every metric over runs."""
+    import numpy as np
+
+    return {name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]}
+
+
 def _replicates(runs: Sequence[Outcomes], replicates: int, seed: int) -> list[dict[str, NDArray[np.float64]]]:
     """[replicates] numbers a metric and run, on draws that all runs share."""
     import numpy as np
 
+    # A cell is language, truth and guess: without the guess, they are what every run was given.
+    given = [(run.languages, run.classes, (run.cell // run.classes).tolist(), run.unit.tolist()) for run in runs]
+    if any(one != given[0] for one in given):
+        raise ValueError("the runs have not classified the same utterances")
     first = runs[0]
     widest = max(len(first.unit), first.units, len(first.languages) * max(first.classes**2, first.bins))
     parts = [

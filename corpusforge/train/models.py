@@ -84,6 +84,7 @@ class Model(nn.Module):
             self.speech.attach(made)
         if self.text is not None:
             self.text.requires_grad_(stage == "main")
+            self.text.freeze(self.config.frozen_layers)
 
     def _adapters(self, stage: Stage, speech: SpeechEncoder) -> Iterator[nn.Module]:
         """The adapters of a stage, one a layer."""
@@ -141,7 +142,13 @@ class Model(nn.Module):
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Hidden states [R, L, D] of the text, and their mask."""
         assert self.text is not None and batch.tokens is not None and batch.token_mask is not None
-        return self.text(batch.tokens, batch.token_mask), batch.token_mask
+        frozen = self.config.frozen_layers
+        if not frozen:
+            return self.text(batch.tokens, batch.token_mask), batch.token_mask
+        lower = batch.lower
+        if lower is None:
+            lower = self.text.lower(batch.tokens, batch.token_mask, frozen)
+        return self.text.upper(lower, batch.token_mask, frozen), batch.token_mask
 
     def _hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Frames [R, F, D] of the speech, and their mask."""

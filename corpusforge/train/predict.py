@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from corpusforge.corpus.read import Corpus
 from corpusforge.errors import CorpusforgeError, nearest
+from corpusforge.text.wylie import SCRIPT, to_wylie
+from corpusforge.train.baselines import BASELINES
 from corpusforge.train.batch import Batch
-from corpusforge.train.data import Dataset, Example, read_dataset
+from corpusforge.train.data import Dataset, Example, read_dataset, romanized
 from corpusforge.train.distributed import device_of
 from corpusforge.train.features import open_features
 from corpusforge.train.loader import Loader
@@ -164,6 +166,8 @@ class Predictor:
     def _batch(self, saved: Saved, lang: str, text: str | None, audio: Path | None) -> Batch:
         model = saved.model
         assert model is not None
+        if text is not None and saved.config.romanize and lang.endswith(SCRIPT):
+            text = to_wylie(text)
         batch = Batch(
             ["?"], torch.zeros(1, dtype=torch.int64), torch.tensor([saved.languages.index(lang)]), torch.tensor([-1])
         )
@@ -229,6 +233,8 @@ def predict_corpus(
             f"{opened.name} has no language that the model knows: {', '.join(predictor.saved.languages)}"
         )
     dataset = read_dataset(opened, languages=known, split=config.split, seed=config.seed, note=lambda words: None)
+    if config.romanize and config.model not in BASELINES:
+        dataset = romanized(dataset)
     digest = hashlib.sha256(dataset.digest.encode()).hexdigest()[:8]
     folder = run / "evaluated" / f"{opened.name}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
 CONFIG, ENVIRONMENT, DATA, METRICS = "config.json", "environment.json", "data.json", "metrics.jsonl"
+_FIRST = {ENVIRONMENT, f"{ENVIRONMENT}.tmp", f"{CONFIG}.tmp"}  # what a run that is killed in its first moment leaves
 PACKAGES = ("corpusforge", "torch", "transformers", "tokenizers", "numpy", "safetensors", "scikit-learn", "gensim")
 
 
@@ -66,7 +67,7 @@ class Run:
         wanted = {"config": config.model_dump(mode="json"), **about}
         if path.is_file():
             _check_same(path, json.loads(json.dumps(wanted)))
-        elif folder.is_dir() and any(folder.iterdir()):
+        elif folder.is_dir() and any(found.name not in _FIRST for found in folder.iterdir()):
             raise CorpusforgeError(f"{folder} is there already and is no training run: name another with --name")
         else:
             folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from corpusforge.corpus.stats import table
 from corpusforge.items import Json
 from corpusforge.train.baselines import BASELINES
 from corpusforge.train.config import TrainConfig
-from corpusforge.train.data import Dataset, Example, read_dataset
+from corpusforge.train.data import Dataset, Example, read_dataset, romanized
 from corpusforge.train.distributed import World, device_of
 from corpusforge.train.encoders import SpeechEncoder, TextEncoder, speech_encoder, text_encoder
 from corpusforge.train.encoders.vocab import extend, unknown_shares, warning
@@ -23,6 +23,7 @@ from corpusforge.train.evaluation import RESULTS, evaluate_run
 from corpusforge.train.features import FeatureCache, open_features
 from corpusforge.train.loader import Loader
 from corpusforge.train.loop import Scores, Trainer, seed_everything
+from corpusforge.train.lower import open_lower
 from corpusforge.train.models import build_model, parameter_counts
 from corpusforge.train.pack import open_pack
 from corpusforge.train.predictions import predictions_of, predictions_path, read_predictions, write_predictions
@@ -87,8 +88,15 @@ def train(
     started = time.monotonic()
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     dataset = read_dataset(
-        corpus, languages=config.languages, split=config.split, seed=config.seed, note=_once(place.warn, place.world)
+        corpus,
+        languages=config.languages,
+        split=config.split,
+        seed=config.seed,
+        hours=config.hours,
+        note=_once(place.warn, place.world),
     )
+    if config.romanize and config.model not in BASELINES:
+        dataset = romanized(dataset)
     if config.model == "unique":
         _train_unique(corpus, config, folder, place, dataset, judged)
     elif config.model in BASELINES:
@@ -167,10 +175,17 @@ def _train_network(
     about = {"corpus": corpus.name, "data": dataset.digest, "audio": dataset.audio if speech else None}
     about |= {"text": text.name if text else None, "speech": speech.name if speech else None}
     run = Run(folder, config, about, writes=world.rank == 0, board=place.board)
-    # One process makes what all of them read.
-    features = _features(corpus, speech, place, device) if speech and world.rank == 0 else None
-    world.wait()
-    features = _features(corpus, speech, place, device) if speech and world.rank else features
+    if world.rank:
+        world.wait()  # one process makes what all of them read
+    features = _features(corpus, speech, place, device) if speech else None
+    lower = None
+    if text is not None and config.frozen_layers:
+        tell(f"the lowest {config.frozen_layers} layers of {text.name} are frozen: what they make of the text is kept")
+        lower = open_lower(
+            dataset, text.to(device).eval(), config.frozen_layers, config.max_length, place.cache, device
+        )
+    if not world.rank:
+        world.wait()
     loader = Loader(
         dataset,
         text=text,
@@ -180,6 +195,7 @@ def _train_network(
         rank=world.rank,
         world=world.size,
         device=device,
+        lower=lower,
     )
     seed_everything(config.seed)
     model = build_model(config, len(dataset.languages), len(dataset.labels), text, speech, world).to(device)

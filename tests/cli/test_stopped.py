@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -77,6 +79,72 @@ def test_gc_after_a_kill_keeps_what_the_build_had_made(tmp_path: Path) -> None:
     assert run("gc", cwd=tmp_path).returncode == 0
     assert (report["utterances"], 0 < report["cached"] < 126) == (126, True)
     assert json.loads(run("verify", "--json", cwd=tmp_path).stdout)["damaged"] == []
+
+
+def killed_first_build(folder: Path) -> None:
+    """A first build that was killed when it had made some of its items."""
+    source(folder / "text", groups=21)
+    before, deadline = stored(folder), time.monotonic() + 20
+    process = start(folder, "--jobs", "1")
+    while stored(folder) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    assert none_left(process.pid)
+    assert not (folder / "manifests" / "flores200" / "corpus.json").exists()
+
+
+def stored(folder: Path) -> int:
+    """How many results the index of a workspace has."""
+    path = folder / ".corpusforge" / "index.sqlite"
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as index:
+            return int(index.execute("SELECT count(*) FROM results").fetchone()[0])
+    except sqlite3.OperationalError:  # there is none yet, or it is being made
+        return 0
+
+
+def test_gc_keeps_what_a_first_build_made_before_it_was_killed(tmp_path: Path) -> None:
+    killed_first_build(tmp_path)
+    made = stored(tmp_path)
+    assert made > 0
+    done = run("gc", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "deleted 0 results" in done.stdout
+    assert "the first build of 'flores200' has not ended" in done.stdout
+    assert json.loads(run("gc", "--json", cwd=tmp_path).stdout)["unfinished"] == ["flores200"]
+    assert stored(tmp_path) == made
+    report = build("--source", "text", cwd=tmp_path)
+    assert report["utterances"] == 126
+    assert sum(report["made"].values()) == 2 * 126 - made  # nothing that was stored is made twice
+    assert json.loads(run("gc", "--json", cwd=tmp_path).stdout)["unfinished"] == []
+
+
+def test_gc_drops_an_unfinished_corpus_that_is_abandoned(tmp_path: Path) -> None:
+    killed_first_build(tmp_path)
+    wrong = run("gc", "--abandon", "flores20", cwd=tmp_path)
+    assert (wrong.returncode, "did you mean 'flores200'" in wrong.stderr) == (4, True)
+    assert (
+        f"would delete {stored(tmp_path)} results"
+        in run("gc", "--abandon", "flores200", "--dry-run", cwd=tmp_path).stdout
+    )
+    assert run("gc", "--abandon", "flores200", cwd=tmp_path).returncode == 0
+    assert stored(tmp_path) == 0
+    assert json.loads(run("status", "--json", cwd=tmp_path).stdout) == []
+
+
+def test_gc_drops_a_deleted_corpus_beside_an_unfinished_one(tmp_path: Path) -> None:
+    run("build", "flores200", "--sample", "--limit", "3", "--set", "synthesize.rate=5", "--quiet", cwd=tmp_path)
+    assert stored(tmp_path) == 18
+    killed_first_build(tmp_path)
+    before = stored(tmp_path)
+    shutil.rmtree(tmp_path / "manifests" / "flores200-sample")
+    found = json.loads(run("gc", "--json", cwd=tmp_path).stdout)
+    assert found["unfinished"] == ["flores200"]
+    assert (found["results"], found["kept"]) == (18, before - 18)
+    report = build("--source", "text", cwd=tmp_path)
+    assert sum(report["made"].values()) == 2 * 126 - found["kept"]
 
 
 def test_gc_and_verify_are_refused_while_a_build_runs(tmp_path: Path) -> None:

@@ -167,3 +167,38 @@ def test_the_built_sample_can_be_trained_on(sample_corpus):
     counts = Counter(example.split for example in rows(dataset))
     assert dataset.labels == ("wikibooks", "wikinews", "wikivoyage")
     assert sum(counts.values()) == len(Corpus(sample_corpus)) and min(counts.values()) > 10
+
+
+def groups_of(dataset, split="train"):
+    return {examples[0].group for examples in dataset.examples[split]}
+
+
+def test_fewer_hours_are_a_part_of_more_and_dev_and_test_stay(corpus):
+    whole = read_dataset(corpus)
+    seconds = Counter()
+    for record in Corpus(corpus).split("train"):
+        seconds[record.group] += record.duration
+    before = set()
+    for share in (0.3, 0.6, 0.9):
+        hours = share * sum(seconds.values()) / 3600
+        some = read_dataset(corpus, hours=hours)
+        found = groups_of(some)
+        assert before < found < groups_of(whole)
+        assert hours * 3600 - max(seconds.values()) < sum(seconds[group] for group in found) <= hours * 3600
+        assert some.digest != whole.digest and some.audio == whole.audio
+        assert {split: some.examples[split] for split in ("dev", "test")} == {
+            split: whole.examples[split] for split in ("dev", "test")
+        }
+        before = found
+    assert read_dataset(corpus, hours=1.0).digest == whole.digest
+
+
+def test_one_language_learns_from_the_hours_groups_of_all(corpus):
+    hours = 0.5 * sum(record.duration for record in Corpus(corpus).split("train")) / 3600
+    every = read_dataset(corpus, hours=hours)
+    assert groups_of(read_dataset(corpus, hours=hours, languages=["bod_Tibt"])) == groups_of(every)
+
+
+def test_too_few_hours_are_said(corpus):
+    with pytest.raises(CorpusError, match=r"the first parallel group of train is longer than 1e-06 h.*give more"):
+        read_dataset(corpus, hours=1e-6)

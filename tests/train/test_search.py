@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from corpusforge.cli.tune import _arguments, _settings
+from corpusforge.cli.train_options import settings
+from corpusforge.cli.tune import _arguments
 from corpusforge.corpus.splits import Splits, assign
 from corpusforge.errors import CorpusforgeError
 from corpusforge.train.config import TrainConfig, preset
@@ -68,7 +69,8 @@ def test_the_best_trial_is_found_and_can_be_trained_again(corpus: Path, tmp_path
     assert values == {"M": best.trial.M, "G": best.trial.G}
     written = json.loads((folder / BEST).read_text(encoding="utf-8"))
     assert written["trial"] == best.trial.trial and written["settings"] == best.trial.settings
-    assert _settings("tiny", "combined", ("epochs=2", "groups=16", "balance=0.5", *written["set"])) == best.config
+    given = ("epochs=2", "groups=16", "balance=0.5", *written["set"])
+    assert settings("tiny", {"model": "combined"}, given) == best.config
 
 
 def test_trials_are_runs_of_which_the_best_keeps_its_model(corpus: Path, tmp_path: Path) -> None:
@@ -219,13 +221,13 @@ def test_damaged_trials_are_said(corpus: Path, tmp_path: Path, content: str | by
 def test_the_command_trains_with_the_same_settings(config: TrainConfig) -> None:
     preset_option, name, *rest = _arguments(config)
     assert preset_option == "--preset" and rest[::2] == ["--set"] * len(rest[::2])
-    assert _settings(name, None, tuple(rest[1::2])) == config
+    assert settings(name, {}, tuple(rest[1::2])) == config
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--set", "epoch=1"], "no such setting: did you mean 'epochs'"),
+        (["--set", "epoch=1"], "no setting 'epoch': did you mean 'epochs'"),
         (["--set", "epochs"], "expected NAME=VALUE"),
         (["--set", "epochs=none"], "epochs: Input should be a valid integer"),
         (["--set", "alpha=0.9", "--set", "beta=0.2"], "alpha + beta must be below 1"),

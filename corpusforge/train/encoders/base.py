@@ -59,6 +59,31 @@ class TextEncoder(nn.Module, ABC):
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Last hidden states [R, L, dim] of `tokens` [R, L]; `mask` [R, L] is True on what is no padding."""
 
+    def lower(self, tokens: Tensor, mask: Tensor, layers: int) -> Tensor:
+        """Hidden states [R, L, dim] after the lowest `layers`, without dropout and without gradient.
+
+        Raises:
+            CorpusforgeError: The encoder's layers cannot be had one by one.
+        """
+        raise CorpusforgeError(f"the layers of {self.name} cannot be frozen one by one: set freeze to 0")
+
+    def upper(self, hidden: Tensor, mask: Tensor, layers: int) -> Tensor:
+        """What `forward` makes of the hidden states that `lower` gave.
+
+        Raises:
+            CorpusforgeError: As `lower`.
+        """
+        raise CorpusforgeError(f"the layers of {self.name} cannot be frozen one by one: set freeze to 0")
+
+    def freeze(self, layers: int) -> None:
+        """Keep the embeddings and the lowest `layers` as they are; does nothing for 0.
+
+        Raises:
+            CorpusforgeError: As `lower`.
+        """
+        if layers:
+            raise CorpusforgeError(f"the layers of {self.name} cannot be frozen one by one: set freeze to 0")
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write weights, settings and vocabulary into a folder that `load` and transformers read."""

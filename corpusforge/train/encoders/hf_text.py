@@ -22,6 +22,7 @@ from corpusforge.train.encoders.hub import locate
 _OFFSET = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert"}
 """Models whose positions begin after the padding token's id."""
 _MASK_4D = {"bert", "roberta", "xlm-roberta", "albert", "camembert"}
+_STACKED = {"bert", "roberta", "xlm-roberta", "camembert"}
 """Models that take a mask [R, 1, 1, L] as it is; from one [R, L] they ask the device whether anything is padded, and
 wait for its answer."""
 
@@ -89,6 +90,49 @@ class TransformerText(TextEncoder):
         hidden: Tensor = self.model(input_ids=tokens, attention_mask=seen).last_hidden_state
         return hidden
 
+    @torch.no_grad()
+    def lower(self, tokens: Tensor, mask: Tensor, layers: int) -> Tensor:
+        """See `TextEncoder`."""
+        embeddings, stack = self._parts(layers)
+        training = self.model.training
+        self.model.eval()
+        try:
+            hidden = embeddings(input_ids=tokens)
+            for layer in stack[:layers]:
+                hidden = layer(hidden, _additive(mask, hidden.dtype))
+        finally:
+            self.model.train(training)
+        found: Tensor = hidden
+        return found
+
+    def upper(self, hidden: Tensor, mask: Tensor, layers: int) -> Tensor:
+        """See `TextEncoder`."""
+        _, stack = self._parts(layers)
+        hidden = hidden.to(self.word_embeddings.weight.dtype)
+        for layer in stack[layers:]:
+            hidden = layer(hidden, _additive(mask, hidden.dtype))
+        return hidden
+
+    def freeze(self, layers: int) -> None:
+        """See `TextEncoder`."""
+        if layers:
+            embeddings, stack = self._parts(layers)
+            for part in (embeddings, *stack[:layers]):
+                part.requires_grad_(False)
+
+    def _parts(self, layers: int) -> tuple[Any, Any]:
+        """Embeddings and stack of a BERT or RoBERTa, whose layers take hidden states and an additive mask."""
+        model: Any = self.model
+        if self.settings.model_type not in _STACKED:
+            raise CorpusforgeError(
+                f"{self.name} is of type {self.settings.model_type}, whose layers cannot be frozen one by one: set "
+                "freeze to 0"
+            )
+        stack = model.encoder.layer
+        if layers > len(stack):
+            raise CorpusforgeError(f"freeze is {layers}, {self.name} has {len(stack)} layers")
+        return model.embeddings, stack
+
     def replace_vocabulary(self, tokenizer: Tokenizer, vectors: dict[int, Tensor]) -> None:
         """Use another tokenizer, whose new tokens begin with the given embeddings.
 
@@ -123,6 +167,11 @@ class TransformerText(TextEncoder):
             raise CorpusforgeError(f"{folder} holds no text encoder that was saved by corpusforge")
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return cls(_model(folder, said["name"]), tokenizer, said["special"], said["name"])
+
+
+def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """[R, 1, 1, L]: 0 on tokens, the least number on padding."""
+    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)[:, None, None, :]
 
 
 def open_text(spec: str) -> TransformerText:

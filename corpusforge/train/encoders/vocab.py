@@ -42,6 +42,7 @@ def warning(encoder: TextEncoder, shares: Mapping[str, float]) -> str | None:
     listed = ", ".join(f"{share:.0%} of the tokens of {language}" for language, share in sorted(poor.items()))
     return (
         f"{listed} are unknown to {encoder.name}, which cannot tell them from each other: add `--extend-vocab 2000`, "
+        "for Tibetan `--set romanize=true`, "
         "or take a text encoder that knows the script"
     )
 

@@ -1,0 +1,1 @@
+"""Corpora in the forms that other tools read: one file a form."""

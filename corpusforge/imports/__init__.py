@@ -1,0 +1,1 @@
+"""Speech that others have recorded and written down, brought into a corpus."""

@@ -1,0 +1,1 @@
+"""The paper's evaluation, run again: every row of its tables and figures beside what it printed."""

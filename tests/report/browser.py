@@ -1,0 +1,79 @@
+"""Headless Chromium, driven by selenium. Both are Debian's: apt-get install chromium chromium-driver."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+PATIENCE = 30.0
+
+
+@contextmanager
+def chromium(width: int = 1280, height: int = 1000) -> Iterator[Any]:
+    """A browser that may play sound unasked, and keeps a log of its requests."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install 'corpusforge[test]'")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for switch in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--autoplay-policy=no-user-gesture-required",
+        "--force-device-scale-factor=1",
+        "--hide-scrollbars",
+        f"--window-size={width},{height}",
+    ):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+def until(condition: Callable[[], T], what: str) -> T:
+    """The first true value of a condition; the test fails if it has none in half a minute."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.02)
+    return found
+
+
+def shown(browser: Any) -> str:
+    """What the page says of the rows that are in the table, once there are some."""
+    until(lambda: browser.execute_script("return document.getElementById('groups').dataset.shown"), "rows are drawn")
+    return str(browser.execute_script("return document.getElementById('count').textContent"))
+
+
+def requests(browser: Any) -> list[str]:
+    """Addresses of everything that was asked for since the last call."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+
+
+def complaints(browser: Any) -> list[str]:
+    """Warnings and errors of the console."""
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
+
+
+def emulate(browser: Any, *, scheme: str | None = None, width: int | None = None, height: int = 844) -> None:
+    """Have the system ask for a light or dark page, or look at it on a phone of a width in CSS pixels."""
+    if scheme is not None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    if width is not None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
