@@ -1,6 +1,6 @@
 """Start of a training run to the end of its first optimizer step: with nothing cached, and with the audio packed.
 
-Usage: python benchmarks/train_start.py [manifests/flores200] [--preset tiny] [--runs 3]
+Usage: python benchmarks/train_start.py [manifests/flores200] [--preset tiny] [--times 3]
 
 Each run is a fresh process of `corpusforge train` on the CPU, timed from before it is started. It ends itself after its
 first step, where the trainer would write down its losses: on a CPU a step is over when its call returns. Preset tiny
@@ -42,12 +42,12 @@ main()
 """
 
 
-def first_step(corpus: Path, preset: str, folder: Path, name: str, more: list[str]) -> tuple[float, str, str]:
+def first_step(corpus: Path, preset: str, folder: Path, name: str) -> tuple[float, str, str]:
     """Seconds to the end of the first step, its stage, and how long the run itself says that it prepared."""
     command = [sys.executable, "-c", CHILD, "train", corpus, "--preset", preset, "--device", "cpu", "--name", name]
     started = time.time()
     done = subprocess.run(
-        [str(part) for part in [*command, "--runs", folder / "runs", "--cache", folder / "cache", *more]],
+        [str(part) for part in [*command, "--runs", folder / "runs", "--cache", folder / "cache"]],
         capture_output=True,
         text=True,
     )
@@ -62,10 +62,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", nargs="?", type=Path)
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--runs", type=int, default=3, help="second runs")
-    parser.add_argument("more", nargs=argparse.REMAINDER, help="options of corpusforge train, after --")
+    parser.add_argument("--times", type=int, default=3, help="second runs")
     given = parser.parse_args()
-    more = [one for one in given.more if one != "--"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         corpus = given.corpus or sample(folder).folder
@@ -73,11 +71,11 @@ def main() -> None:
         print(
             f"{info['utterances']:,} clips, {info['hours']:.1f} h; preset {given.preset}; {os.cpu_count()} processors"
         )
-        first, stage, ready = first_step(corpus, given.preset, folder, "first", more)
+        first, stage, ready = first_step(corpus, given.preset, folder, "first")
         print(f"first run: {first:.1f} s to the end of its first step, of stage {stage}; {ready}")
         again = []
-        for number in range(given.runs):
-            seconds, _, ready = first_step(corpus, given.preset, folder, f"again-{number}", more)
+        for number in range(given.times):
+            seconds, _, ready = first_step(corpus, given.preset, folder, f"again-{number}")
             print(f"run {number + 2}: {seconds:.1f} s; {ready}")
             again.append(seconds)
         second = statistics.median(again)

@@ -11,8 +11,9 @@ of 8 groups in 3 languages, and take turns in one run; steps that warm up are le
     plain   `transformers.Trainer`: its collator decodes FLAC, resamples and tokenises; wav2vec 2.0 from its waveform to
             its last layer on a padded batch, one forward a language
 
-LayerDrop and SpecAugment are off in both, so that both do the same work; the losses of both ways on one batch are
-compared first. Weights are random and nothing is downloaded: `paper` has the shapes of bert-base-multilingual-uncased
+LayerDrop and SpecAugment are off in both; the losses of both ways on one batch are compared first, without dropout.
+While it is trained, the plain way has dropout in the frozen wav2vec 2.0 too, as a model in training mode has, and ours
+has not; `--same-dropout` takes it from the plain way as well. Weights are random and nothing is downloaded: `paper` has the shapes of bert-base-multilingual-uncased
 and wav2vec2-base, `small` and `tiny` about the same share of work in the front end. The corpus is made of the sample:
 clips of 12 s as FLAC at 22,050 Hz (`--rate`), each sentence as long as `max_length` allows; or `--corpus` names one.
 
@@ -160,15 +161,20 @@ class Ours:
 class Plain(nn.Module):
     """The same model as its parts' own examples would have it: waveforms in, one forward a language."""
 
-    def __init__(self, model: Mlcl) -> None:
+    def __init__(self, model: Mlcl, frozen_dropout: bool) -> None:
         super().__init__()
-        self.mlcl = model
+        self.mlcl, self.frozen_dropout = model, frozen_dropout
         assert isinstance(model.text, TransformerText) and isinstance(model.speech, TransformerSpeech)
         self.text, self.speech = model.text.model, model.speech.model
         self._lang: Tensor | None = None
         model.speech.attach([])
         for layer, adapter in zip(self.speech.encoder.layers, model.adapters, strict=True):
             layer.register_forward_hook(lambda module, given, out, adapter=adapter: adapter(out, self._lang))
+
+    def train(self, mode: bool = True) -> Plain:
+        super().train(mode)
+        self.speech.train(mode and self.frozen_dropout)
+        return self
 
     def forward(self, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         model, outputs = self.mlcl, []
@@ -396,6 +402,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=240, help="of the corpus that is made")
     parser.add_argument("--rate", type=int, default=22_050, help="Hz of the corpus that is made")
     parser.add_argument("--workers", type=int, default=0, help="of the plain way's data loader, as Trainer's default")
+    parser.add_argument("--same-dropout", action="store_true", help="none in the plain way's frozen encoder either")
     parser.add_argument("--compile", action="store_true", help="torch.compile for ours")
     parser.add_argument("--profile", action="store_true", help="print the slowest operations and the waits; no rival")
     given = parser.parse_args()
@@ -414,7 +421,7 @@ def main() -> None:
         model = build_model(config, len(dataset.languages), len(dataset.labels), text, speech)
         assert isinstance(model, Mlcl)
         model.enter("main")
-        copy = Plain(deepcopy(model)).to(device)
+        copy = Plain(deepcopy(model), not given.same_dropout).to(device)
         model.to(device)
         cache = features(corpus, speech, folder, device)
         loader = Loader(dataset, text=text, cache=cache, groups=given.groups, max_length=128, device=device)
