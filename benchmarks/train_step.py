@@ -13,9 +13,10 @@ of 8 groups in 3 languages, and take turns in one run; steps that warm up are le
 
 LayerDrop and SpecAugment are off in both; the losses of both ways on one batch are compared first, without dropout.
 While it is trained, the plain way has dropout in the frozen wav2vec 2.0 too, as a model in training mode has, and ours
-has not; `--same-dropout` takes it from the plain way as well. Weights are random and nothing is downloaded: `paper` has the shapes of bert-base-multilingual-uncased
-and wav2vec2-base, `small` and `tiny` about the same share of work in the front end. The corpus is made of the sample:
-clips of 12 s as FLAC at 22,050 Hz (`--rate`), each sentence as long as `max_length` allows; or `--corpus` names one.
+has not; `--same-dropout` takes it from the plain way as well. Weights are random and nothing is downloaded: `paper` has
+the shapes of bert-base-multilingual-uncased and wav2vec2-base, `small` and `tiny` about the same share of work in the
+front end. The corpus is made of the sample: clips of 12 s as FLAC at 22,050 Hz (`--rate`), each sentence as long as
+`max_length` allows; or `--corpus` names one.
 
 A window is timed from one emptied GPU to the next. GPU busy: the time in which at least one kernel runs, from
 torch.profiler's record of some steps, over the wall time of as many steps that are not profiled.
