@@ -388,7 +388,7 @@ def table(ours: Ours, steps: int) -> None:
     with profile(activities=activities) as found:
         ours.take(steps)
         settle(ours.device)
-    by = "self_cuda_time_total" if ours.device.type == "cuda" else "self_cpu_time_total"
+    by = "self_device_time_total" if ours.device.type == "cuda" else "self_cpu_time_total"
     print(found.key_averages().table(sort_by=by, row_limit=25, max_name_column_width=48))
 
 
@@ -422,6 +422,8 @@ def main() -> None:
         model = build_model(config, len(dataset.languages), len(dataset.labels), text, speech)
         assert isinstance(model, Mlcl)
         model.enter("main")
+        for adapter in model.adapters:  # they start as the identity: the comparison below would not see them
+            nn.init.normal_(adapter.up, std=0.1)
         copy = Plain(deepcopy(model), not given.same_dropout).to(device)
         model.to(device)
         cache = features(corpus, speech, folder, device)
