@@ -289,8 +289,11 @@ class Trainer:
             Diverged: One is not finite.
         """
         waiting, self._waiting = self._waiting, []
+        tensors = [value for _, losses in waiting for value in losses.values() if isinstance(value, Tensor)]
+        # All at once: the GPU would be waited for once a number.
+        found = iter(torch.stack(tensors).tolist() if tensors else ())
         for step, losses in waiting:
-            values = {name: float(value) for name, value in losses.items()}
+            values = {name: next(found) if isinstance(value, Tensor) else value for name, value in losses.items()}
             if not math.isfinite(values["total"]):
                 raise Diverged(
                     f"the loss of step {step} is {values['total']}: lower learning_rate (now "

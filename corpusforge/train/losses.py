@@ -7,7 +7,6 @@ by lookups.
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Literal, NamedTuple
 
 import torch
@@ -120,18 +119,15 @@ def lcl(
     every_group, every_lang = torch.cat((group, others.group)), torch.cat((lang, others.lang))
     count = _languages(every_lang, languages)
     same = every_group[:, None] == every_group[None, :]
-    spoken = functional.one_hot(every_lang, count).bool()
+    spoken = every_lang[:, None] == torch.arange(count, device=lang.device)
     # has[k, l]: the group of row k has a row in language l.
     has = (same[:, :, None] & spoken[None, :, :]).any(1)
     other = every_lang[:, None] != every_lang[None, :]
     rows = len(vectors)
     scores = _scores(vectors, torch.cat((vectors, others.vectors)), tau)
-    losses, counted = [], []
-    for x, y in combinations(range(count), 2):
-        member = (spoken[:, x] & has[:, y]) | (spoken[:, y] & has[:, x])
-        losses.append(_mean(scores, (same & other)[:rows], other[:rows], member, contrast, others.world))
-        counted.append(member.any())
-    return _over(losses, counted, scores)
+    x, y = torch.triu_indices(count, count, 1, device=lang.device)
+    member = ((spoken[:, x] & has[:, y]) | (spoken[:, y] & has[:, x])).T
+    return _mean(scores, (same & other)[:rows], other[:rows], member, contrast, others.world)
 
 
 def mcl(
@@ -177,12 +173,9 @@ def mcl(
     scores = _scores(anchors, torch.cat((anchors, others.vectors, others.speech)), tau)
     other = side[: 2 * rows, None] != side[None, :]
     partner = (row[: 2 * rows, None] == row[None, :]) & other
-    losses, counted = [], []
-    for language in range(_languages(every_lang, languages)):
-        member = (every_lang == language) & every_present
-        losses.append(_mean(scores, partner, other, member, contrast, others.world))
-        counted.append(member.any())
-    return _over(losses, counted, scores)
+    count = _languages(every_lang, languages)
+    member = (torch.arange(count, device=lang.device)[:, None] == every_lang) & every_present
+    return _mean(scores, partner, other, member, contrast, others.world)
 
 
 def total(ce: Tensor, mcl: Tensor, lcl: Tensor, alpha: float, beta: float) -> Tensor:
@@ -222,35 +215,34 @@ def _scores(anchors: Tensor, candidates: Tensor, tau: float) -> Tensor:
 
 
 def _terms(scores: Tensor, partner: Tensor, other: Tensor, member: Tensor, contrast: Contrast) -> Tensor:
-    """-log softmax at the partner, for each anchor [A]; 0 for those that are no members.
+    """-log softmax at the partner, for each anchor [..., A]; 0 for those that are no members.
 
     Args:
         scores: [A, C].
         partner: [A, C] bool: the anchor's partner, as far as it is a member.
         other: [A, C] bool: on the other side (language, modality, view).
-        member: [C] bool: who takes part; the first A are the anchors.
+        member: [..., C] bool: who takes part; the first A are the anchors.
         contrast: NT-Xent has candidates on both sides, InfoNCE on the other alone.
     """
     if contrast not in ("ntxent", "infonce"):
         raise ValueError(f"contrast must be 'ntxent' or 'infonce', found {contrast!r}")
     itself = torch.eye(*scores.shape, dtype=torch.bool, device=scores.device)
-    candidate = member & (other if contrast == "infonce" else ~itself)
+    among = member[..., None, :]
+    candidate = among & (other if contrast == "infonce" else ~itself)
     # A sum over one term: the partner's score.
-    found = scores.masked_fill(~(partner & member), 0).sum(1)
-    among = scores.masked_fill(~candidate, _NEVER).logsumexp(1)
-    return (among - found).masked_fill(~member[: len(scores)], 0)
+    found = scores.masked_fill(~(partner & among), 0).sum(-1)
+    every = scores.masked_fill(~candidate, _NEVER).logsumexp(-1)
+    return (every - found).masked_fill(~member[..., : len(scores)], 0)
 
 
 def _mean(scores: Tensor, partner: Tensor, other: Tensor, member: Tensor, contrast: Contrast, world: int) -> Tensor:
-    """Mean over the anchors of all ranks of this rank's terms, times `world`: see `Negatives`."""
-    return world * _terms(scores, partner, other, member, contrast).sum() / member.sum().clamp(min=1)
+    """Mean over contrasts, of which each has its members [K, C]; those that nobody is a member of do not count.
 
-
-def _over(losses: list[Tensor], counted: list[Tensor], scores: Tensor) -> Tensor:
-    """Mean of the losses that count; a 0 that can be differentiated where none does."""
-    if not losses:
-        return scores.sum() * 0
-    return torch.stack(losses).sum() / torch.stack(counted).sum().clamp(min=1)
+    Of each contrast, the mean over the anchors of all ranks of this rank's terms, times `world`: see `Negatives`.
+    """
+    sizes = member.sum(-1)
+    means = _terms(scores, partner, other, member, contrast).sum(-1) / sizes.clamp(min=1)
+    return world * means.sum() / (sizes > 0).sum().clamp(min=1)
 
 
 def _languages(lang: Tensor, languages: int | None) -> int:

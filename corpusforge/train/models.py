@@ -126,13 +126,13 @@ class Model(nn.Module):
     def _similar(self, output: Output) -> Tensor:
         """What SimAdapters add to the loss; 0 without them."""
         extra = output.logits.new_zeros((), dtype=torch.float32)
-        if output.frames is None:
+        similar = [adapter for adapter in self.adapters if isinstance(adapter, SimAdapter)]
+        if output.frames is None or not similar:
             return extra
-        rows = torch.tensor(len(output.frames), device=extra.device)
+        rows = extra.new_full((), len(output.frames))  # filled there: a number of the host would be waited for
         share = rows * self.world.size / self.world.sum(rows)
-        for adapter in self.adapters:
-            if isinstance(adapter, SimAdapter):
-                extra = extra + adapter.regulariser() + share * adapter.guide(output.frames)
+        for adapter in similar:
+            extra = extra + adapter.regulariser() + share * adapter.guide(output.frames)
         return extra
 
     def encoded(self) -> list[nn.Parameter]:

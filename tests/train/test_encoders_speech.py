@@ -130,6 +130,15 @@ def test_attention_is_torchs_own_and_no_layer_is_ever_dropped(encoder) -> None:
     assert len(calls) == 20 * len(encoder.layers)
 
 
+@pytest.mark.parametrize("encoder", [*SPEECH, "tiny"], indirect=True)
+def test_a_frozen_transformer_has_no_dropout_while_the_model_around_it_is_trained(encoder) -> None:
+    assert any(part.p > 0 for part in encoder.modules() if isinstance(part, torch.nn.Dropout))
+    torch.nn.ModuleList([encoder]).train()
+    features = encoder.front(clips(8_000)[0])[None]
+    lengths = torch.tensor([features.shape[1]])
+    assert torch.equal(encoder(features, lengths)[0], encoder(features, lengths)[0])
+
+
 @pytest.mark.parametrize("encoder", ALL, indirect=True)
 def test_nothing_of_it_is_trained(encoder) -> None:
     encoder.train()

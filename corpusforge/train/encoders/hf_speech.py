@@ -58,6 +58,14 @@ class TransformerSpeech(SpeechEncoder):
         self._freeze()
         self.front_id = _front_id(model, normalize)
 
+    def train(self, mode: bool = True) -> Self:
+        """Its weights are frozen and so is all of it: no dropout, whatever the model around it does.
+
+        Frozen layers of text encoders are treated alike. Dropout in attention over 600 frames is half of a tiny step
+        on a CPU, where it also rules out the faster kernel.
+        """
+        return super().train(False)
+
     @property
     def layers(self) -> Sequence[nn.Module]:
         """See `SpeechEncoder`."""
