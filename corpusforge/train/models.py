@@ -166,8 +166,8 @@ class TextClassifier(Model):
         self.head = _head(text.dim, labels)
 
     def forward(self, batch: Batch) -> Output:
-        """Logits from the mean of the last hidden states."""
-        vector = pooled(*self._read(batch))
+        """Logits from the mean, or the first, of the last hidden states."""
+        vector = pooled(*self._read(batch), self.config.pooling)
         return Output(self.head(vector), text=vector)
 
 
@@ -211,7 +211,7 @@ class Mlcl(Model):
     def forward(self, batch: Batch) -> Output:
         """Logits from fused text and speech, or from the one that a batch has; vectors for the contrasts."""
         if batch.features is None:
-            vector = pooled(*self._read(batch))
+            vector = pooled(*self._read(batch), self.config.pooling)
             return Output(self.text_head(vector), text=vector)
         frames, mask = self._hear(batch)
         frames = self.bridge(frames)
@@ -220,7 +220,7 @@ class Mlcl(Model):
             return Output(self.speech_head(heard), speech=heard, frames=mask)
         hidden, token_mask = self._read(batch)
         fused = self.fusion(hidden, token_mask, frames, mask)
-        return Output(self.head(fused), pooled(hidden, token_mask), heard, mask)
+        return Output(self.head(fused), pooled(hidden, token_mask, self.config.pooling), heard, mask)
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Eq. 13; before `main` CE + MCL (mlcl.md, ambiguity 8)."""

@@ -139,9 +139,11 @@ def read_config(folder: Path) -> tuple[TrainConfig, dict[str, Any]]:
 def _check_same(path: Path, wanted: Mapping[str, Any]) -> None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        differing = [name for name in wanted["config"] if found["config"].get(name) != wanted["config"][name]]
+        # A run of an earlier version has the defaults of settings that were not there yet.
+        known = TrainConfig.model_validate(found["config"]).model_dump(mode="json")
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise CorpusforgeError(f"{path} is damaged ({error}): train again under another --name") from None
+    differing = [name for name in wanted["config"] if known[name] != wanted["config"][name]]
     differing += [name for name in wanted if name != "config" and found.get(name) != wanted[name]]
     if differing:
         raise CorpusforgeError(

@@ -194,6 +194,14 @@ def test_one_modality_alone_is_answered_by_its_own_head(corpus: Path, tmp_path: 
     assert {name.partition(".")[0] for name in reached} == {"text_head", "speech_head"}
 
 
+def test_the_first_position_may_stand_for_a_sentence(corpus: Path, tmp_path: Path) -> None:
+    model, loader = made(corpus, tmp_path, quick(model="combined", pooling="cls"))
+    model.eval()
+    batch = next(loader.batches("train"))
+    first = model.text(batch.tokens, batch.token_mask)[:, 0]
+    torch.testing.assert_close(model(batch).text, first)
+
+
 def test_counts(corpus: Path, tmp_path: Path) -> None:
     model, _ = made(corpus, tmp_path, quick(adapter="none", fusion="mean"))
     counts = parameter_counts(model)

@@ -179,6 +179,11 @@ def test_another_setting_under_the_same_name_is_refused(corpus: Path, tmp_path: 
     train(corpus, quick(model="combined", epochs=1), tmp_path / "run", place(tmp_path))
     with pytest.raises(CorpusforgeError, match=r"other settings \(epochs differ\).*--name"):
         train(corpus, quick(model="combined", epochs=2), tmp_path / "run", place(tmp_path))
+    path = tmp_path / "run" / "config.json"
+    said = json.loads(path.read_text(encoding="utf-8"))
+    del said["config"]["pooling"]  # as a version wrote it that had no such setting
+    path.write_text(json.dumps(said), encoding="utf-8")
+    train(corpus, quick(model="combined", epochs=1), tmp_path / "run", place(tmp_path))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(CorpusforgeError, match="is no training run"):
