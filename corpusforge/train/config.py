@@ -34,8 +34,8 @@ class TrainConfig(BaseModel):
         adapter_dim: Bottleneck r.
         adapter_epochs: Epochs of the stages before MLCL itself, which make the adapters.
         fusion: How text and speech are joined: `cmbert`, `concat`, `mean`.
-        pooling: What stands for a sentence in the contrasts, and in models of text alone: `mean` of the hidden states, or
-            the first of them, `cls`.
+        pooling: What stands for a sentence in the contrasts, and in models of text alone: the `mean` of the hidden
+            states, or the first of them, `cls`.
         contrast: `ntxent` or `infonce`.
         mcl, lcl: Whether text is contrasted with speech, and languages with each other.
         alpha, beta, tau: Weights of MCL and LCL in Eq. 13, and the temperature.
