@@ -24,7 +24,12 @@ from corpusforge.cli.options import json_option
 )
 @click.option("--replicates", type=click.IntRange(min=1), default=1000, show_default=True, help="Of the bootstrap.")
 @click.option("--level", type=click.FloatRange(0, 1, True, True), default=0.95, show_default=True, help="Of intervals.")
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), envvar="CORPUSFORGE_CACHE", hidden=True)
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="CORPUSFORGE_CACHE",
+    help="Folder of packed audio.  [default: .cache beside the run]",
+)
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: the GPU, if there is one]")
 @json_option
 def evaluate_command(

@@ -170,7 +170,7 @@ def _train_network(
     world, tell = place.world, _once(place.tell, place.world)
     device = device_of(place.device)
     seed_everything(config.seed, config.deterministic)
-    text, shares = _text(config, dataset, _once(place.warn, world))
+    text, shares = _text(config, dataset, tell, _once(place.warn, world))
     speech = speech_encoder(config.speech, seed=config.seed) if config.uses_speech else None
     about = {"corpus": corpus.name, "data": dataset.digest, "audio": dataset.audio if speech else None}
     about |= {"text": text.name if text else None, "speech": speech.name if speech else None}
@@ -220,7 +220,7 @@ def _train_network(
 
 
 def _text(
-    config: TrainConfig, dataset: Dataset, warn: Callable[[str], None]
+    config: TrainConfig, dataset: Dataset, tell: Callable[[str], None], warn: Callable[[str], None]
 ) -> tuple[TextEncoder | None, dict[str, float]]:
     """The text encoder with its vocabulary extended, and the share of unknown tokens in each language of train."""
     if not config.uses_text:
@@ -234,6 +234,7 @@ def _text(
     if config.extend_vocab:
         extend(text, every, config.extend_vocab)
     shares = unknown_shares(text, lines)
+    tell("unknown tokens: " + ", ".join(f"{share:.1%} of {lang}" for lang, share in shares.items()))
     if words := warning(text, shares):
         warn(words)
     return text, shares
