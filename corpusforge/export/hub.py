@@ -25,10 +25,15 @@ class ParquetExporter:
             MissingDependency: This corpusforge has no writer of Parquet.
         """
         try:
-            from corpusforge.export.parquet import write_parquet
+            import yaml
+
+            from corpusforge.export.parquet import configurations, write_parquet
         except ImportError as error:
             raise MissingDependency(
                 f"writing Parquet does not work here ({error}): install corpusforge anew"
             ) from error
         with whole(folder, corpus, self.name) as made:
-            write_parquet(corpus, made, max_shard_size=SHARD_BYTES, note=note)
+            shards = write_parquet(corpus, made, max_shard_size=SHARD_BYTES, note=note)
+            # Without it `datasets` takes all files for one table. `corpusforge publish` writes a card in its place.
+            found = yaml.safe_dump({"configs": configurations(shards)}, sort_keys=False, allow_unicode=True)
+            (made / "README.md").write_text(f"---\n{found}---\n", encoding="utf-8")

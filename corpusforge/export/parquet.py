@@ -13,7 +13,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -207,6 +207,27 @@ def pack(corpus: Corpus, planned: Layout, folder: Path, shards: Sequence[Planned
                 ) from error
     finally:
         tables.close()
+
+
+def splits_of(shards: Iterable[Planned | Shard], config: str) -> list[str]:
+    """The splits that a configuration has, in the order of training."""
+    there = {shard.split for shard in shards if shard.config == config}
+    return [split for split in SPLITS.values() if split in there]
+
+
+def configurations(shards: Sequence[Planned | Shard]) -> list[Json]:
+    """`configs` of a dataset card, by which `datasets` finds the files; the first configuration is the default."""
+    names = list(dict.fromkeys(shard.config for shard in shards))
+    return [
+        {
+            "config_name": config,
+            "data_files": [
+                {"split": split, "path": f"data/{config}/{split}*.parquet"} for split in splits_of(shards, config)
+            ],
+            **({"default": True} if config == names[0] else {}),
+        }
+        for config in names
+    ]
 
 
 def write_parquet(

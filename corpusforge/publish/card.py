@@ -13,7 +13,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from corpusforge.corpus.read import Corpus
-from corpusforge.export.parquet import PARALLEL, SPLITS, Layout, Shard
+from corpusforge.export.parquet import PARALLEL, Layout, Shard, configurations, splits_of
 from corpusforge.items import Json
 from corpusforge.net.secrets import redact
 from corpusforge.publish.licences import Declared, strictest
@@ -106,7 +106,7 @@ def card(
     fixed: dict[str, Json] = {
         "language": sorted({iso(lang) for lang in layout.languages}),
         "size_categories": [next((name for most, name in _SIZES if len(corpus) < most), "10M<n<100M")],
-        "configs": _configs(layout),
+        "configs": configurations(layout.shards),
         "dataset_info": _dataset_info(layout, shards),
     }
     blocks = {
@@ -147,25 +147,6 @@ def _tasks(layout: Layout) -> list[str]:
     return [*tasks, "translation"] if PARALLEL in layout.configs else tasks
 
 
-def _splits(layout: Layout, config: str) -> list[str]:
-    there = {shard.split for shard in layout.shards if shard.config == config}
-    return [split for split in SPLITS.values() if split in there]
-
-
-def _configs(layout: Layout) -> list[Json]:
-    default = layout.configs[0] if layout.configs else None
-    return [
-        {
-            "config_name": config,
-            "data_files": [
-                {"split": split, "path": f"data/{config}/{split}*.parquet"} for split in _splits(layout, config)
-            ],
-            **({"default": True} if config == default else {}),
-        }
-        for config in layout.configs
-    ]
-
-
 def _dataset_info(layout: Layout, shards: Sequence[Shard]) -> list[Json]:
     found = []
     for config in layout.configs:
@@ -176,7 +157,7 @@ def _dataset_info(layout: Layout, shards: Sequence[Shard]) -> list[Json]:
                 "num_bytes": sum(shard.num_bytes for shard in own if shard.split == split),
                 "num_examples": sum(shard.rows for shard in own if shard.split == split),
             }
-            for split in _splits(layout, config)
+            for split in splits_of(layout.shards, config)
         ]
         features = [{"name": name, "dtype": _dtype(kind, layout)} for name, kind in layout.columns(config).items()]
         sizes = {

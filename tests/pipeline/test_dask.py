@@ -268,7 +268,8 @@ def test_a_driver_killed_with_9_leaves_no_process_and_goes_on(
     log = tmp_path / "log"
     script = tmp_path / "driver.py"
     script.write_text(_DRIVER)
-    driver = subprocess.Popen([sys.executable, str(script), str(tmp_path), str(log)], start_new_session=True)
+    here = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    driver = subprocess.Popen([sys.executable, str(script), str(tmp_path), str(log)], start_new_session=True, env=here)
     until(lambda: spoken(workspace) >= 50)
     assert len(session(driver.pid)) > 4  # itself, two Dask workers, and the process of each
     driver.kill()

@@ -140,12 +140,13 @@ class DaskExecutor:
         return Setup(self._token, __version__, kinds, settings, languages, place, self._probe)
 
     async def _connect(self) -> None:
-        from distributed import Client, LocalCluster
+        import distributed
 
+        library: Any = distributed  # has no types for either
         # What Dask says of lost workers and schedulers is said here, in one line; its own pages of it help nobody.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         if self._address is None:
-            self._cluster = await LocalCluster(
+            self._cluster = await library.LocalCluster(
                 n_workers=self._jobs,
                 threads_per_worker=1,
                 host="127.0.0.1",
@@ -155,7 +156,7 @@ class DaskExecutor:
                 asynchronous=True,
             )
         try:
-            self._client = await Client(
+            self._client = await library.Client(
                 self._cluster or self._address, asynchronous=True, timeout=PATIENCE, set_as_default=False
             )
         except ValueError as error:
