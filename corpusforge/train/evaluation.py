@@ -102,6 +102,9 @@ def evaluate_run(
     Raises:
         CorpusforgeError: There are no predictions, they are damaged, or the other run's are of other utterances.
     """
+    for folder in filter(None, (run, against)):
+        if not folder.is_dir():
+            raise CorpusforgeError(f"there is no run at {folder}: name the folder of one, such as runs/NAME")
     names = list(splits) if splits is not None else predicted_splits(run)
     if not names:
         raise CorpusforgeError(

@@ -253,37 +253,6 @@ class Loader:
         return batch.pin() if self._pin else batch
 
 
-def batches(
-    dataset: Dataset,
-    split: str,
-    *,
-    text: Tokenizer | None,
-    cache: FeatureCache | None,
-    groups: int,
-    max_length: int = 128,
-    shuffle_seed: int | None = None,
-    epoch: int = 0,
-    skip: int = 0,
-    rank: int = 0,
-    world: int = 1,
-    buckets: bool = True,
-    device: torch.device | str = "cpu",
-) -> Iterator[Batch]:
-    """One pass over a split, for whoever makes only one: a `Loader` keeps the tokens for the next."""
-    loader = Loader(
-        dataset,
-        text=text,
-        cache=cache,
-        groups=groups,
-        max_length=max_length,
-        rank=rank,
-        world=world,
-        buckets=buckets,
-        device=device,
-    )
-    return loader.batches(split, shuffle_seed=shuffle_seed, epoch=epoch, skip=skip)
-
-
 def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
     """The same items, made by a thread that is at most `depth` of them ahead.
 

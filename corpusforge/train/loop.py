@@ -73,7 +73,6 @@ class Trainer:
         self.tell, self.watch, self.bar = tell, watch, bar
         self.world = model.world
         self.device = next(model.parameters()).device
-        self.seconds = 0.0
         self._adversary: Fgm | Pgd | None = None
         self._waiting: list[tuple[int, Mapping[str, Tensor | float]]] = []
         if config.compile:
@@ -122,7 +121,6 @@ class Trainer:
             name = f"{stage} {progress.epoch + 1}/{epochs}"
             with tqdm(total=steps, initial=done, desc=name, disable=not self.bar, unit="step") as bar:
                 for batches in self._steps(progress):
-                    started = time.monotonic()
                     if stage == "meta":
                         losses = self._meta_step(batches, (progress.step - before) / (steps * epochs))
                     else:
@@ -130,7 +128,6 @@ class Trainer:
                     progress.step += 1
                     progress.batch += len(batches)
                     self._log(progress, stage, losses)
-                    self.seconds += time.monotonic() - started
                     bar.update()
                     if time.monotonic() - saved > SAVE_EVERY:
                         self._save(optimizer, progress)

@@ -5,6 +5,7 @@ One forward serves all languages of a batch at once: rows are utterances, whatev
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ class Output(NamedTuple):
     frames: Tensor | None = None
 
 
-class Model(nn.Module):
+class Model(nn.Module, ABC):
     """Base of all models: encoders that may be absent, adapters, and a loss.
 
     Args:
@@ -67,9 +68,9 @@ class Model(nn.Module):
         self.adapters = nn.ModuleList()
         self.stage: Stage = "main"
 
+    @abstractmethod
     def forward(self, batch: Batch) -> Output:
         """Logits and vectors of a batch."""
-        raise NotImplementedError
 
     def enter(self, stage: Stage) -> None:
         """Make the adapters of a stage out of those of the stage before, and choose what is trained.

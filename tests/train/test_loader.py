@@ -18,9 +18,14 @@ from corpusforge.train import loader as loading
 from corpusforge.train.batch import Batch
 from corpusforge.train.data import Dataset, Example, read_dataset
 from corpusforge.train.features import open_features
-from corpusforge.train.loader import Loader, ahead, batches
+from corpusforge.train.loader import Loader, ahead
 from corpusforge.train.pack import open_pack
 from tests.train.conftest import Bands, Strided, Syllables
+
+
+def batches(dataset, split, shuffle_seed=None, **settings):
+    """One pass of a loader that is used once."""
+    return Loader(dataset, **settings).batches(split, shuffle_seed=shuffle_seed)
 
 
 @pytest.fixture
