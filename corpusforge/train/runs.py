@@ -46,6 +46,9 @@ class Run:
         writes: False for all processes of a run but one: they write nothing.
         board: Whether TensorBoard's files are written.
 
+    Attributes:
+        threads: torch's threads when the run began, on which the last digits of what a CPU computes depend.
+
     Raises:
         CorpusforgeError: The folder holds a run with other settings or data, or something else.
     """
@@ -60,6 +63,7 @@ class Run:
         board: bool = False,
     ) -> None:
         self.folder, self.writes = folder, writes
+        self.threads = _threads(folder / ENVIRONMENT)
         self._board: SummaryWriter | None = None
         if not writes:
             return
@@ -149,6 +153,16 @@ def _check_same(path: Path, wanted: Mapping[str, Any]) -> None:
         raise CorpusforgeError(
             f"{path.parent} holds a run with other settings ({', '.join(differing)} differ): name another with --name"
         )
+
+
+def _threads(path: Path) -> int:
+    """What environment.json says; this process' own number where no run has begun, or it does not say."""
+    import torch
+
+    try:
+        return max(1, int(json.loads(path.read_text(encoding="utf-8"))["threads"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return torch.get_num_threads()
 
 
 def _whole(line: str) -> bool:

@@ -175,6 +175,7 @@ def _train_network(
     about = {"corpus": corpus.name, "data": dataset.digest, "audio": dataset.audio if speech else None}
     about |= {"text": text.name if text else None, "speech": speech.name if speech else None}
     run = Run(folder, config, about, writes=world.rank == 0, board=place.board)
+    torch.set_num_threads(run.threads)
     if world.rank:
         world.wait()  # one process makes what all of them read
     features = _features(corpus, speech, place, device) if speech else None

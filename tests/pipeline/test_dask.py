@@ -126,6 +126,15 @@ def test_nothing_to_do_starts_no_cluster(run_dask: RunDask, tmp_path: Path) -> N
     assert run_dask(utterances(2), toys(tmp_path), "tcp://127.0.0.1:9").cached == 6  # nobody listens there
 
 
+def test_a_cluster_of_our_own_leaves_the_environment_as_it_was(
+    run_dask: RunDask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    before = dict(os.environ)
+    run_dask(utterances(2), toys(tmp_path))
+    assert dict(os.environ) == before
+
+
 def test_failures_rejections_and_exceptions_are_the_items_own(run_dask: RunDask, tmp_path: Path) -> None:
     texts = ["raise it", "fail it", "reject it", "good", "good too"]
     log = Log()

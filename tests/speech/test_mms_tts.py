@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,20 @@ def test_the_same_bytes_on_any_number_of_cores(bod: Path, vits: Vits) -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True)
     assert done.stdout.split() == [digest(speech) for speech in speak_all(engine(bod), TEXTS)]
+
+
+def test_whoever_else_uses_torch_keeps_its_threads(bod: Path) -> None:
+    def elsewhere() -> int:
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(torch.get_num_threads).result()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        speak_all(engine(bod), TEXTS[:1])
+        assert (torch.get_num_threads(), elsewhere()) == (3, 3)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("count", [2, 5, 8])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,18 @@ from torch import Tensor, nn
 from corpusforge import Corpus
 from corpusforge.train.pack import AudioPack, open_pack
 from tests.corpus.conftest import Shop
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_threads() -> Iterator[None]:
+    """torch has two threads, here and in processes that a test starts: the last digits depend on their number."""
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("MKL_NUM_THREADS", raising=False)
+        environment.setenv("OMP_NUM_THREADS", "2")
+        torch.set_num_threads(2)
+        yield
+    torch.set_num_threads(before)
 
 
 class Syllables:

@@ -100,7 +100,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (run / "results.json").exists()
+    torch.set_num_threads(1)
     train(corpus, config, run, place(tmp_path))
+    assert torch.get_num_threads() == 2  # it goes on with as many as it began with
     assert losses(run) == losses(tmp_path / "whole")
     for name in ("best.safetensors", "last/weights.safetensors", "last/optimizer.safetensors"):
         assert same_weights(run / "checkpoints" / name, tmp_path / "whole" / "checkpoints" / name), name

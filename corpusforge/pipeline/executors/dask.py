@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import pickle
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -73,6 +74,7 @@ class DaskExecutor:
         self._suspects = asyncio.Lock()
         self._lost: BuildStopped | None = None
         self._cluster: Any = None
+        self._environment: Mapping[str, str | None] = {}
         self._client: Any = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -140,12 +142,16 @@ class DaskExecutor:
         return Setup(self._token, __version__, kinds, settings, languages, place, self._probe)
 
     async def _connect(self) -> None:
+        import dask
         import distributed
 
         library: Any = distributed  # has no types for either
         # What Dask says of lost workers and schedulers is said here, in one line; its own pages of it help nobody.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         if self._address is None:
+            # Dask puts `OMP_NUM_THREADS=1` and the like, which are for its workers, into this process' environment.
+            names = dask.config.get("distributed.nanny.pre-spawn-environ", {})
+            self._environment = {name: os.environ.get(name) for name in names}
             self._cluster = await library.LocalCluster(
                 n_workers=self._jobs,
                 threads_per_worker=1,
@@ -377,6 +383,11 @@ class DaskExecutor:
         if self._cluster is not None:
             with contextlib.suppress(OSError):
                 await self._cluster.close(timeout=PATIENCE)
+        for name, value in self._environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class _Worker:

@@ -123,7 +123,8 @@ class Vits:
 
         if self.device.type == "cpu":
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(cores(), "vits", initializer=torch.set_num_threads, initargs=(1,))
+                threads = torch.get_num_threads()
+                self._pool = ThreadPoolExecutor(cores(), "vits", initializer=_work_alone, initargs=(threads,))
             # The longest first: else one core would still be busy with it when the others have nothing left.
             order = sorted(range(len(jobs)), key=lambda place: -len(jobs[place].ids))
             spoken = dict(zip(order, self._pool.map(self._alone, [jobs[place] for place in order]), strict=True))
@@ -251,6 +252,18 @@ class Vits:
             states = total / vocoder.num_kernels
         waves: torch.Tensor = torch.tanh(vocoder.conv_post(leaky_relu(states)))[:, 0]
         return waves
+
+
+def _work_alone(others: int) -> None:
+    """Let torch use no thread but this one in it, and `others` wherever else it is used in this process."""
+    import torch
+
+    torch.get_num_threads()  # else it would count them when it is first used here, after all
+    torch.set_num_threads(1)
+    # That is now what it gives to every new thread. Set elsewhere, the number does not change here.
+    elsewhere = threading.Thread(target=torch.set_num_threads, args=(others,))
+    elsewhere.start()
+    elsewhere.join()
 
 
 def cores() -> int:
