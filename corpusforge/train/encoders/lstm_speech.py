@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from corpusforge.errors import CorpusforgeError, MissingDependency
 from corpusforge.train.encoders.base import SpeechEncoder, describe, description, mask_of
@@ -31,7 +32,7 @@ _WEIGHTS = "model.safetensors"
 
 
 class LstmSpeech(SpeechEncoder):
-    """Three layers of LSTM on 40 mel bands, 100 frames a second.
+    """Three layers of LSTM on 40 mel bands, 100 frames a second, or fewer that are means of several.
 
     It reads from left to right, so that what follows a clip, as padding does, cannot change its frames, and no
     sequence needs to be packed. The frames are the hidden states of the last layer; the projection that the package
@@ -40,15 +41,17 @@ class LstmSpeech(SpeechEncoder):
     Args:
         weights: Of `nn.LSTM(40, 256, 3)`, by their names there.
         name: See `SpeechEncoder`.
+        mean_of: Mel frames that are averaged into one. The weights were trained on single ones; an LSTM's cost is that
+            of its frames, and adapters learn the slower pace.
     """
 
     kind = "lstm-speech"
     dim = DIM
     front_dim = BANDS
 
-    def __init__(self, weights: Mapping[str, Tensor], name: str) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], name: str, mean_of: int = 1) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.mean_of = name, mean_of
         # One module a layer, so that an adapter can stand between two.
         self.lstms = nn.ModuleList(nn.LSTM(DIM if n else BANDS, DIM, batch_first=True) for n in range(LAYERS))
         for number, lstm in enumerate(self.lstms):
@@ -57,7 +60,7 @@ class LstmSpeech(SpeechEncoder):
         self.register_buffer("filters", torch.from_numpy(filterbank(RATE, SIZE, BANDS)), persistent=False)
         self.filters: Tensor
         self._freeze()
-        settings = f"mel-1 {RATE} {SIZE} {HOP} {LOUDNESS}".encode()
+        settings = f"mel-1 {RATE} {SIZE} {HOP} {LOUDNESS}{f' {mean_of}' if mean_of > 1 else ''}".encode()
         self.front_id = hashlib.sha256(settings + self.filters.numpy().tobytes()).hexdigest()
 
     @property
@@ -78,7 +81,8 @@ class LstmSpeech(SpeechEncoder):
             loudness = wave.square().mean().sqrt()
             # Digital silence stays what it is.
             wave = wave * torch.where(loudness > 0, LOUDNESS / loudness, 1.0).clamp(min=1.0)
-            return mel_bands(wave, self.filters, HOP)
+            bands = mel_bands(wave, self.filters, HOP)
+            return functional.avg_pool1d(bands.T, self.mean_of, ceil_mode=True).T
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """See `SpeechEncoder`; F is F0."""
@@ -97,7 +101,7 @@ class LstmSpeech(SpeechEncoder):
             for key, weight in lstm.state_dict().items()
         }
         save_file(weights, folder / _WEIGHTS)
-        describe(folder, self)
+        describe(folder, self, mean_of=self.mean_of)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -106,13 +110,16 @@ class LstmSpeech(SpeechEncoder):
         if said is None or said["kind"] != cls.kind:
             raise CorpusforgeError(f"{folder} holds no such speech encoder that was saved by corpusforge")
         try:
-            return cls(load_file(folder / _WEIGHTS), said["name"])
+            return cls(load_file(folder / _WEIGHTS), said["name"], int(said.get("mean_of", 1)))
         except (OSError, SafetensorError, KeyError, RuntimeError) as error:
             raise CorpusforgeError(f"{folder / _WEIGHTS} is damaged ({error!r}): copy the folder again") from error
 
 
-def resemblyzer() -> LstmSpeech:
+def resemblyzer(mean_of: int = 1) -> LstmSpeech:
     """The encoder with the weights of the installed package.
+
+    Args:
+        mean_of: See `LstmSpeech`.
 
     Raises:
         MissingDependency: The package is not installed, or is not the one that is known here.
@@ -129,7 +136,8 @@ def resemblyzer() -> LstmSpeech:
         own = {key.removeprefix("lstm."): value for key, value in weights.items() if key.startswith("lstm.")}
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-        return LstmSpeech(own, f"resemblyzer@{digest[:12]}")
+        name = "resemblyzer" if mean_of == 1 else f"resemblyzer:{mean_of}"
+        return LstmSpeech(own, f"{name}@{digest[:12]}", mean_of)
     except (OSError, KeyError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
         raise MissingDependency(
             f"{file} is not Resemblyzer 0.1.4's ({error!r}): install it anew, `{INSTALL}`"
