@@ -108,7 +108,7 @@ def measure(folder: Path, count: int, jobs: int, kind: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=8)
     parser.add_argument("--executor", choices=["dask", "local"], default="dask")
     parser.add_argument("--folder", type=Path, help="where to make the store (default: a temporary folder)")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)

@@ -397,7 +397,7 @@ def _count(planner: Planner, progress: Progress, stages: list[StagePlan], means:
             continue
         entry.states["to do" if number == progress.done else "pending"] += 1
         entry.amounts.update(keys.stage.estimate(progress.item))
-        mean = means.of(keys.stage.name, keys.settings(keys.stage.variant(progress.item)))
+        mean = means.of(keys.stage.name, keys.settings(progress.item))
         entry.seconds = None if entry.seconds is None or mean is None else entry.seconds + mean
 
 

@@ -16,7 +16,7 @@ from corpusforge.items import Done, Json, Rejected, Utterance
 from corpusforge.pipeline.reasons import explain
 from corpusforge.stage import Stage
 from corpusforge.store.index import DONE, Result
-from corpusforge.store.keys import SKIPPED, StageKeys, digest
+from corpusforge.store.keys import SKIPPED, StageKeys, canonical, digest
 from corpusforge.store.workspace import Workspace
 
 _decode = json.JSONDecoder().decode
@@ -114,7 +114,7 @@ class Planner:
         if tails is None:
             tails = digest(*(keys.tail(item).decode() if keys.variant(item) else "" for keys in self.keys)).hex()
             self._tails[variants] = tails
-        return digest(tails, *(_text(item.value(name)) for name in self._inputs))
+        return digest(tails, *[_text(item.value(name)) for name in self._inputs])
 
     def _replay(self, familiar: Sequence[tuple[Progress, list[bytes]]]) -> list[Progress]:
         """Follow recorded walks; those whose results are no longer all there come back unwalked."""
@@ -184,17 +184,19 @@ class Planner:
         return True
 
     def passed(self, progress: Progress, outcome: Done | Rejected) -> None:
-        """Move one stage on with a fresh result, and look up what the store already knows of the stages after it."""
+        """Move one stage on with a fresh result. `follow` goes on from there."""
         assert progress.todo is not None
         progress.keys.append(progress.todo)
         progress.todo = None
         if isinstance(outcome, Rejected):
             progress.rejected = (self.stages[progress.done].name, outcome)
-            progress.done += 1
-            return
-        progress.item = progress.item.having(outcome.fields)
+        else:
+            progress.item = progress.item.having(outcome.fields)
         progress.done += 1
-        self._walk([progress])
+
+    def follow(self, all_progress: Sequence[Progress]) -> None:
+        """Look up what the store already knows of the stages after those that items have just passed."""
+        self._walk([progress for progress in all_progress if progress.rejected is None])
 
     def steps(self, progress: Progress) -> list[Step]:
         """The walk of one item in words: every stage with its state and reason."""
@@ -244,8 +246,7 @@ class Planner:
             if last == SKIPPED:
                 return f"{keys.stage.name} had nothing to do with it last time"
             return "not finished last time" if not last else "result is no longer in the store"
-        variant = keys.stage.variant(progress.item)
-        return explain(previous, json.loads(keys.settings(variant)), json.loads(keys.inputs(progress.item)))
+        return explain(previous, json.loads(keys.settings(progress.item)), json.loads(keys.inputs(progress.item)))
 
     def _before(self, keys: bytes, number: int) -> tuple[bytes, Result | None]:
         """The key that stage `number` had in the last walk (empty if it did not come so far), and its result.
@@ -276,4 +277,4 @@ def outcome_of(result: Done | Rejected, sizes: Mapping[str, int]) -> str:
         body = {"fields": dict(result.fields), "blobs": dict(sizes)}
     else:
         body = {"reason": result.reason, "details": dict(result.details)}
-    return json.dumps(body, ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return canonical(body)

@@ -7,27 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from corpusforge.errors import BuildStopped, WorkspaceError
 from corpusforge.items import Done, Failed, Utterance
 from corpusforge.net.secrets import redact
+from corpusforge.pipeline.chunks import Chunks, Made
 from corpusforge.pipeline.executors.base import Executor, Reply
-from corpusforge.pipeline.executors.make import await_item
 from corpusforge.pipeline.plan import Planner, Progress, outcome_of
 from corpusforge.pipeline.record import Recorder
-from corpusforge.stage import Stage, Where
 from corpusforge.store.index import DONE, REJECTED, Result
 
 PORTION = 256
 """Items that are compared with the store at once."""
-IN_FLIGHT_PER_SLOT = 48
-"""Items that walk at once for each chunk that is worked on, at least: so that the next one can be put together."""
 
 
 class Observer(Protocol):
@@ -76,6 +71,19 @@ class Tally:
     told: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
+class _Moving(NamedTuple):
+    """An item on its way, with the reply of its next stage.
+
+    Attributes:
+        first, replies: Replies of stage number `first` and of those after it that were run with it.
+    """
+
+    progress: Progress
+    reply: Reply
+    first: int = 0
+    replies: Sequence[Reply] = ()
+
+
 class Run:
     """Brings items to their end.
 
@@ -115,8 +123,9 @@ class Run:
         self._fingerprint = fingerprint
         self._preflight = preflight
         self._unchecked = self._last + 1
-        self._stages = _Stages(planner.stages, self._last, executor, recorder)
-        self._making: dict[bytes, asyncio.Future[Reply]] = {}
+        self._chunks = Chunks(planner.stages, self._last, executor, recorder.workspace.blobs, self._made, self._broke)
+        self._making: dict[bytes, list[Progress]] = {}
+        self._walking = 0
         self._stop = asyncio.Event()
         self._room: asyncio.Future[None] | None = None
         self._error: BaseException | None = None
@@ -134,7 +143,6 @@ class Run:
             CorpusforgeError: Nothing can go on: the disk is full, a needed engine is missing.
         """
         stopped: asyncio.Task[bool] = asyncio.create_task(self._stop.wait())
-        walks: set[asyncio.Task[None]] = set()
         try:
             iterator = iter(items)
             while not self._stop.is_set() and (portion := list(itertools.islice(iterator, PORTION))):
@@ -144,45 +152,36 @@ class Run:
                         self._ended(progress, fresh=False)
                         continue
                     await self._check(progress.done, stopped)
-                    while len(walks) >= self._stages.in_flight and not self._stop.is_set():
-                        self._room = asyncio.get_running_loop().create_future()
-                        await _either(self._room, stopped)
+                    await self._fewer_than(self._chunks.in_flight, stopped)
                     if self._stop.is_set():
                         break
-                    task = asyncio.create_task(self._walk(progress))
-                    walks.add(task)
-                    task.add_done_callback(walks.discard)
-                    task.add_done_callback(self._make_room)
+                    self._begin(progress)
                 await asyncio.sleep(0)
-            while walks and not self._stop.is_set():
-                await asyncio.wait({*walks, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await self._fewer_than(1, stopped)
         finally:
             stopped.cancel()
-            for task in walks:
-                task.cancel()
-            await asyncio.gather(*walks, stopped, return_exceptions=True)
-            self._failed_to_end(await self._stages.close())
+            await asyncio.gather(stopped, return_exceptions=True)
+            self._failed_to_end(await self._chunks.close())
             self._flush()
         if self._error is not None:
             raise self._error
         return self.tally
 
+    async def _fewer_than(self, many: int, stopped: asyncio.Task[bool]) -> None:
+        """Wait until fewer items than that are on their way, or the run is to stop."""
+        while self._walking >= many and not self._stop.is_set():
+            self._room = asyncio.get_running_loop().create_future()
+            await _either(self._room, stopped)
+
     def _failed_to_end(self, errors: Sequence[Exception]) -> None:
         for error in errors:
-            if isinstance(error, BuildStopped):
-                self._halt(error)
-            else:
-                self._error = self._error or error
+            self._broke(error)
 
     def _flush(self) -> None:
         try:
             self.recorder.flush()
         except WorkspaceError as error:
             self._error = self._error or error  # the first one names the cause
-
-    def _make_room(self, _: asyncio.Task[None]) -> None:
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
 
     async def _check(self, number: int, stopped: asyncio.Task[bool]) -> None:
         """What an item at stage `number` will need. The stages before it may have no work: they need not be there."""
@@ -200,58 +199,84 @@ class Run:
     def _to_do(self, progress: Progress) -> bool:
         return not progress.finished and self._first <= progress.done <= self._last
 
-    async def _walk(self, progress: Progress) -> None:
-        try:
-            ahead: dict[int, Reply] = {}
-            while self._to_do(progress):
-                reply = self._known(progress)
-                if reply is None and progress.done in ahead:
-                    reply = ahead[progress.done]
-                    self._record(progress, reply)
-                if reply is None:
-                    reply, *more = await self._make(progress)
-                    ahead = dict(enumerate(more, start=progress.done + 1))
-                if isinstance(reply.outcome, Failed):
-                    self._failed(progress, reply.outcome)
-                    return
-                self.planner.passed(progress, reply.outcome)
-            self._ended(progress, fresh=True)
-        except asyncio.CancelledError:
-            raise
-        except BuildStopped as error:
-            self._halt(error)
-        except BaseException as error:
-            self._fatal(error)
+    # The walk
+
+    def _begin(self, progress: Progress) -> None:
+        """Set an item on its way."""
+        self._walking += 1
+        with self._errors_kept():
+            reply = self._known(progress)
+            if reply is None:
+                self._start(progress)
+            else:
+                self._move([_Moving(progress, reply)])
+
+    def _start(self, progress: Progress) -> None:
+        """Have the next stage run, or wait for another item that has the same key there."""
+        assert progress.todo is not None
+        waiting = self._making.get(progress.todo)
+        if waiting is not None:
+            waiting.append(progress)
+        else:
+            self._making[progress.todo] = []
+            self._chunks.start(progress)
 
     def _known(self, progress: Progress) -> Reply | None:
         """What this run has made already, and the index does not have yet."""
         outcome = self.recorder.known.get(progress.todo or b"")
         return Reply(outcome) if outcome is not None and progress.done not in self.planner.force else None
 
-    async def _make(self, progress: Progress) -> list[Reply]:
-        """Replies of the next stage and of those made with it; items that share a key share the next stage's."""
-        key, number = progress.todo, progress.done
-        assert key is not None
-        shared = self._making.get(key)
-        if shared is not None:
-            return [await asyncio.shield(shared)]
-        shared = self._making[key] = asyncio.get_running_loop().create_future()
-        try:
-            replies = await self._stages.make(number, progress.item)
-            self._record(progress, replies[0])
-            shared.set_result(replies[0])
-            return replies
-        finally:
-            if not shared.done():
-                shared.cancel()
-            del self._making[key]
+    def _made(self, made: Made) -> None:
+        """Items have come through their next stage, and some through others with it."""
+        with self._errors_kept():
+            moving = []
+            for progress, replies in made:
+                assert progress.todo is not None
+                waiting = self._making.pop(progress.todo)
+                self._record(progress, replies[0])
+                moving.append(_Moving(progress, replies[0], progress.done, replies))
+                moving += [_Moving(other, replies[0]) for other in waiting]
+            self._move(moving)
             if self.recorder.error is not None:
-                self._fatal(self.recorder.error)
+                raise self.recorder.error
+
+    def _move(self, moving: Sequence[_Moving]) -> None:
+        """Take items on with their replies as far as replies and store go; many at once, for the index's sake."""
+        while moving:
+            passed = []
+            for one in moving:
+                if isinstance(one.reply.outcome, Failed):
+                    self._failed(one.progress, one.reply.outcome)
+                else:
+                    self.planner.passed(one.progress, one.reply.outcome)
+                    passed.append(one)
+            self.planner.follow([one.progress for one in passed])
+            moving = []
+            for one in passed:
+                if not self._to_do(one.progress):
+                    self._left()
+                    self._ended(one.progress, fresh=True)
+                    continue
+                reply = self._known(one.progress)
+                ahead = one.progress.done - one.first
+                if reply is None and ahead < len(one.replies):
+                    reply = one.replies[ahead]
+                    self._record(one.progress, reply)
+                if reply is None:
+                    self._start(one.progress)
+                else:
+                    moving.append(one._replace(reply=reply))
+
+    def _left(self) -> None:
+        """An item is on its way no longer."""
+        self._walking -= 1
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     def _record(self, progress: Progress, reply: Reply) -> None:
         item, key, keys = progress.item, progress.todo, self.planner.keys[progress.done]
         assert key is not None
-        settings = keys.settings(keys.stage.variant(item))
+        settings = keys.settings(item)
         outcome = reply.outcome
         if isinstance(outcome, Failed):
             self.recorder.failure(key, item.id, settings, outcome)
@@ -283,6 +308,7 @@ class Run:
         self.observer.item_finished(progress, fresh)
 
     def _failed(self, progress: Progress, failed: Failed) -> None:
+        self._left()
         stage = self.planner.stages[progress.done].name
         self.tally.failed.append((progress.item.id, stage, failed.error))
         self.recorder.walk(progress.item.id, b"", b"".join(progress.keys))
@@ -295,120 +321,20 @@ class Run:
         if self._fingerprint is not None:
             self.tally.fingerprint = (self.tally.fingerprint + self._fingerprint(progress)) % 2**256
 
-    def _fatal(self, error: BaseException) -> None:
-        if self._error is None:
-            self._error = error
-        self._stop.set()
-
-
-_Waiting = tuple[Utterance, "asyncio.Future[list[Reply]]"]
-
-
-class _Stages:
-    """Gathers items into chunks for the executor, and bounds the stages that are awaited here."""
-
-    def __init__(self, stages: tuple[Stage, ...], last: int, executor: Executor, recorder: Recorder) -> None:
-        self._stages = stages
-        self._taken = [executor.takes(stage.where) for stage in stages]
-        self._ends = [_end(stages, number, last) for number in range(len(stages))]
-        self._executor = executor
-        self._blobs = recorder.workspace.blobs
-        self._waiting: list[deque[_Waiting]] = [deque() for _ in stages]
-        self._seconds = [0.02] * len(stages)
-        self._busy: Counter[Where] = Counter()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._bounds = [asyncio.Semaphore(stage.concurrency) for stage in stages]
-        self._awaited = sum(stage.concurrency for stage, taken in zip(stages, self._taken, strict=True) if not taken)
-        self.in_flight = self._counted()
-
-    async def make(self, number: int, item: Utterance) -> list[Reply]:
-        stage = self._stages[number]
-        if not self._taken[number]:
-            async with self._bounds[number]:
-                return [await await_item(stage, item, self._blobs)]
-        replies: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
-        self._waiting[number].append((item, replies))
-        # Not at once: items that become ready in the same turn of the loop go out in one chunk.
-        asyncio.get_running_loop().call_soon(self._pump)
-        return await replies
-
-    def _counted(self) -> int:
-        """Items that may walk at once: two chunks' worth a slot, one worked on and one being put together."""
-        wanted = [
-            self._executor.slots(stage.where) * max(IN_FLIGHT_PER_SLOT, 2 * self._wanted(number))
-            for number, stage in enumerate(self._stages)
-            if self._taken[number]
-        ]
-        return max(wanted, default=0) + 2 * self._awaited + 1
-
-    def _wanted(self, number: int) -> int:
-        """Items that make a chunk."""
-        stage, chunks = self._stages[number], self._executor.chunks
-        if stage.where != "cpu":
-            return stage.concurrency  # it makes batches of them itself
-        return min(chunks.longest, max(1, int(chunks.seconds / max(self._seconds[number], 1e-6))))
-
-    def _pump(self) -> None:
-        while True:
-            open_to = [
-                number
-                for number, stage in enumerate(self._stages)
-                if self._waiting[number] and self._busy[stage.where] < self._executor.slots(stage.where)
-            ]
-            if not open_to:
-                return
-            number = max(open_to, key=lambda n: len(self._waiting[n]) * self._seconds[n])
-            queue, where = self._waiting[number], self._stages[number].where
-            fair = math.ceil(len(queue) / self._executor.slots(where))
-            chunk = [queue.popleft() for _ in range(min(fair, self._wanted(number)))]
-            self._busy[where] += 1
-            task = asyncio.create_task(self._submit(number, chunk))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _submit(self, number: int, chunk: list[_Waiting]) -> None:
+    @contextmanager
+    def _errors_kept(self) -> Iterator[None]:
         try:
-            made = await self._executor.submit(number, self._ends[number], [item for item, _ in chunk])
-        except BaseException as error:
-            for _, waiting in chunk:
-                if not waiting.done():
-                    waiting.set_exception(error) if not isinstance(error, asyncio.CancelledError) else waiting.cancel()
-            if isinstance(error, asyncio.CancelledError):
-                raise
+            yield
+        except Exception as error:
+            self._broke(error)
+
+    def _broke(self, error: BaseException) -> None:
+        """Nothing can go on."""
+        if isinstance(error, BuildStopped):
+            self._halt(error)
             return
-        finally:
-            self._busy[self._stages[number].where] -= 1
-        mean = sum(reply.seconds for replies in made for reply in replies) / len(made)
-        self._seconds[number] = 0.7 * self._seconds[number] + 0.3 * mean
-        self.in_flight = self._counted()
-        for (_, waiting), replies in zip(chunk, made, strict=True):
-            if not waiting.done():
-                waiting.set_result(replies)
-        self._pump()
-
-    async def close(self) -> list[Exception]:
-        """End everything, whatever fails; what failed."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._executor.close()
-        errors = []
-        for stage in self._stages:
-            try:
-                await stage.finish()
-            except Exception as error:
-                errors.append(error)
-            finally:
-                stage.close()
-        return errors
-
-
-def _end(stages: tuple[Stage, ...], number: int, last: int) -> int:
-    """The last of the `cpu` stages that follow `cpu` stage `number` without another kind between; else itself."""
-    end = number
-    while stages[number].where == "cpu" and end < last and stages[end + 1].where == "cpu":
-        end += 1
-    return end
+        self._error = self._error or error
+        self._stop.set()
 
 
 async def _either(wanted: asyncio.Future[None], stop: asyncio.Task[bool]) -> None:

@@ -18,6 +18,9 @@ from corpusforge.store.keys import SKIPPED
 
 INDEX_VERSION = 2
 DONE, REJECTED = 0, 1
+CACHE_KIB = 64 * 1024
+WAL_PAGES = 8000
+"""Pages of 4 KiB in the write-ahead log before they go to the file itself."""
 _MANY = 400  # values in one IN (…) list
 
 _SCHEMA = """
@@ -117,6 +120,9 @@ class Index:
         with translated(path):
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
             self._db.execute("PRAGMA synchronous=NORMAL")
+            # Keys are random: without room for the pages they fall on, each result reads and writes pages anew.
+            self._db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+            self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 self._create()
@@ -176,7 +182,8 @@ class Index:
             "INSERT OR REPLACE INTO results VALUES (?,?,?,?,?,?)",
             [(key, r.status, r.outcome, self._settings_id(r.settings), r.inputs, r.seconds) for key, r in rows],
         )
-        self._db.executemany("DELETE FROM failures WHERE key=?", [(key,) for key, _ in rows])
+        if self._any_failure():
+            self._db.executemany("DELETE FROM failures WHERE key=?", [(key,) for key, _ in rows])
 
     def drop_results(self, keys: Iterable[bytes]) -> None:
         """Forget results: a later build makes them again. Inside a transaction."""
@@ -311,9 +318,12 @@ class Index:
         """Store (item, digest, keys); an item that ended has no failures left. Inside a transaction."""
         values = [(corpus, item, digest, keys) for item, digest, keys in rows]
         self._db.executemany("INSERT OR REPLACE INTO walks VALUES (?,?,?,?)", values)
-        if self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone():
+        if self._any_failure():
             ended = [(corpus, item) for _, item, digest, _ in values if digest]
             self._db.executemany("DELETE FROM failures WHERE corpus=? AND item=?", ended)
+
+    def _any_failure(self) -> bool:
+        return self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone() is not None
 
     def count_walks(self, corpus: int) -> int:
         """How many items of a corpus have a walk."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from corpusforge.items import Json, Utterance
@@ -22,6 +22,7 @@ LONGEST_SHOWN = 40
 """Input values up to this many characters are kept as they are for `why`; longer ones as a digest."""
 
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+_quoted = json.encoder.encode_basestring_ascii
 
 
 def canonical(value: Json) -> str:
@@ -38,40 +39,57 @@ class StageKeys:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self._reads = tuple(sorted(stage.reads))
-        self._tails: dict[str, bytes] = {}
+        self._reads = tuple((name, f"{_quoted(name)}:") for name in sorted(stage.reads))
+        self._documents: dict[str, tuple[str, bytes]] = {}
 
     def variant(self, item: Utterance) -> str:
         """The stage's variant for `item`; empty where the stage has nothing to do with it."""
         stage = self.stage
         return stage.variant(item) if stage.where == "cpu" or stage.applies(item) else ""
 
-    def settings(self, variant: str) -> str:
-        """Canonical JSON of all that decides a variant's results besides the item: what `why` compares."""
-        return _settings_document(self.stage.name, self.stage.version, canonical(dict(self.stage.settings(variant))))
+    def settings(self, item: Utterance) -> str:
+        """Canonical JSON of all that decides results of the item's variant besides the item: what `why` compares."""
+        return self._document(item)[0]
 
     def tail(self, item: Utterance) -> bytes:
         """The part of the key document that all items of this item's variant share."""
+        return self._document(item)[1]
+
+    def _document(self, item: Utterance) -> tuple[str, bytes]:
         variant = self.stage.variant(item)
-        tail = self._tails.get(variant)
-        if tail is None:
-            tail = f',"schema":{KEY_SCHEMA},{self.settings(variant)[1:]}'.encode("ascii")
-            self._tails[variant] = tail
-        return tail
+        found = self._documents.get(variant)
+        if found is None:
+            stage = self.stage
+            settings = _settings_document(stage.name, stage.version, canonical(dict(stage.settings(variant))))
+            found = settings, f',"schema":{KEY_SCHEMA},{settings[1:]}'.encode("ascii")
+            self._documents[variant] = found
+        return found
 
     def key(self, item: Utterance) -> bytes:
         """The key of `item` at this stage: 32 bytes."""
-        inputs = {name: item.value(name) for name in self._reads}
-        return hashlib.sha256(b'{"inputs":' + _encode(inputs).encode("ascii") + self.tail(item)).digest()
+        inputs = self._object(item, _plain)
+        return hashlib.sha256(b'{"inputs":' + inputs.encode("ascii") + self.tail(item)).digest()
 
     def inputs(self, item: Utterance) -> str:
         """The values that went into the key, as JSON short enough to keep: long ones become digests."""
-        return _encode({name: _shown(item.value(name)) for name in self._reads})
+        return self._object(item, _shown)
+
+    def _object(self, item: Utterance, shown: Callable[[Json], Json]) -> str:
+        """Canonical JSON of the values that the stage reads; put together here, since most are text: half the time."""
+        parts = []
+        for name, start in self._reads:
+            value = shown(item.value(name))
+            parts.append(start + (_quoted(value) if isinstance(value, str) else _encode(value)))
+        return "{" + ",".join(parts) + "}"
 
 
 @lru_cache(maxsize=4096)
 def _settings_document(name: str, version: int, settings: str) -> str:
     return f'{{"settings":{settings},"stage":{_encode(name)},"version":{version}}}'
+
+
+def _plain(value: Json) -> Json:
+    return value
 
 
 def _shown(value: Json) -> Json:

@@ -249,16 +249,16 @@ def test_reasons_are_in_words(made: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     def reason(before: Synthesize, after: Synthesize) -> str:
         keys = [StageKeys(stage) for stage in (before, after)]
         inputs = keys[0].inputs(item("你好"))
-        old = Result(DONE, "{}", keys[0].settings("zho_Hans"), inputs, 0.1)
-        return explain(old, json.loads(keys[1].settings("zho_Hans")), json.loads(inputs))
+        old = Result(DONE, "{}", keys[0].settings(item("x")), inputs, 0.1)
+        return explain(old, json.loads(keys[1].settings(item("x"))), json.loads(inputs))
 
     assert reason(made(), made(rate=10)) == "config changed: rate 0 → 10"
     assert reason(made(), made(audio={"sample_rate": 8000})) == "config changed: audio.sample_rate 16000 → 8000"
     assert reason(made(), made(engines={"espeak": {"word_gap": 2}})) == "config changed: espeak.word_gap 0 → 2"
     with monkeypatch.context() as patch:
         patch.setitem(espeak.ESPEAK_NG, espeak._version("espeakng-loader"), "1.53")
-        newer = StageKeys(made()).settings("zho_Hans")
-    found = explain(Result(DONE, "{}", StageKeys(made()).settings("zho_Hans"), "{}", 0.1), json.loads(newer), {})
+        newer = StageKeys(made()).settings(item("x"))
+    found = explain(Result(DONE, "{}", StageKeys(made()).settings(item("x")), "{}", 0.1), json.loads(newer), {})
     assert found == "engine espeak-ng 1.52.0 → 1.53"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from corpusforge.items import Outcome, Utterance
+from corpusforge.items import Json, Outcome, Utterance
 from corpusforge.stage import Where
 
 
@@ -23,6 +23,9 @@ class Reply:
     outcome: Outcome
     sizes: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def __reduce__(self) -> tuple[type[Reply], tuple[Json, ...]]:
+        return Reply, (self.outcome, self.sizes, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,15 +152,19 @@ class DaskExecutor:
             # Dask puts `OMP_NUM_THREADS=1` and the like, which are for its workers, into this process' environment.
             names = dask.config.get("distributed.nanny.pre-spawn-environ", {})
             self._environment = {name: os.environ.get(name) for name in names}
-            self._cluster = await library.LocalCluster(
-                n_workers=self._jobs,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-                asynchronous=True,
-            )
+            # Each of its servers would measure fifty times a second how late it is, and nobody here asks.
+            with dask.config.set({"distributed.admin.tick.interval": "1s"}):
+                self._cluster = await library.LocalCluster(
+                    n_workers=self._jobs,
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    # Any free port for its health page: of the usual one it would warn when that is taken.
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
+                    memory_limit=0,
+                    silence_logs=logging.CRITICAL,
+                    asynchronous=True,
+                )
         try:
             self._client = await library.Client(
                 self._cluster or self._address, asynchronous=True, timeout=PATIENCE, set_as_default=False
@@ -338,7 +342,7 @@ class DaskExecutor:
                 self._setup,
                 numbers.start,
                 numbers.stop - 1,
-                list(items),
+                pickle.dumps(list(items)),  # which the scheduler hands on as it is
                 contents,
                 workers=addresses,
                 resources={GPU: 1} if self._stages[numbers.start].where == "gpu" else None,

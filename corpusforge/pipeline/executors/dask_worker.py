@@ -100,17 +100,15 @@ async def check(setup: Setup, numbers: Sequence[int], dask_worker: Any = None) -
     return Checked(await bench.unfit(setup, numbers), bench.shared)
 
 
-async def work(
-    setup: Setup, stage: int, last: int, items: Sequence[Utterance], contents: Mapping[str, bytes]
-) -> Made | None:
-    """Run items through stages; `contents` are the blobs they need, unless this worker sees the store.
+async def work(setup: Setup, stage: int, last: int, items: bytes, contents: Mapping[str, bytes]) -> Made | None:
+    """Run pickled items through stages; `contents` are the blobs they need, unless this worker sees the store.
 
     Returns:
         None if the build was ended meanwhile.
     """
     bench = _bench(setup)
     bench.hold()
-    task = asyncio.create_task(bench.work(setup, range(stage, last + 1), items, contents))
+    task = asyncio.create_task(bench.work(setup, range(stage, last + 1), pickle.loads(items), contents))
     bench.tasks.add(task)
     try:
         return await task
