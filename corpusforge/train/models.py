@@ -87,7 +87,15 @@ class Model(nn.Module, ABC):
             self.speech.attach(made)
         if self.text is not None:
             self.text.requires_grad_(stage == "main")
-            self.text.freeze(self.config.frozen_layers)
+            self.text.freeze(self.config.freeze)
+            if self.disturbed is not None:
+                self.disturbed.requires_grad_(True)
+
+    @property
+    def disturbed(self) -> Tensor | None:
+        """Frozen word embeddings that have a gradient only for FGM or PGD to disturb them by; None without such."""
+        wanted = self.text is not None and self.config.disturbs and self.config.freeze
+        return self.text.word_embeddings.weight if wanted and self.text else None
 
     def _adapters(self, stage: Stage, speech: SpeechEncoder) -> Iterator[nn.Module]:
         """The adapters of a stage, one a layer."""
@@ -145,11 +153,19 @@ class Model(nn.Module, ABC):
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Hidden states [R, L, D] of the text, and their mask."""
         assert self.text is not None and batch.tokens is not None and batch.token_mask is not None
-        text, frozen, mask = self.text, self.config.frozen_layers, batch.token_mask
-        if not frozen:
-            return _in_parts(text, batch.tokens, mask), mask
-        lower = batch.lower if batch.lower is not None else text.lower(batch.tokens, mask, frozen)
-        return _in_parts(lambda hidden, part: text.upper(hidden, part, frozen), lower, mask), mask
+        text, frozen, mask = self.text, self.config.freeze, batch.token_mask
+
+        def whole(tokens: Tensor, part: Tensor) -> Tensor:
+            return text.upper(text.lower(tokens, part, frozen), part, frozen) if frozen else text(tokens, part)
+
+        def upper(hidden: Tensor, part: Tensor) -> Tensor:
+            return text.upper(hidden, part, frozen)
+
+        if batch.lower is not None:
+            return _in_parts(upper, batch.lower, mask), mask
+        if self.config.disturbs and self.config.norm == "example_l2":  # disturbs the rows of one call
+            return whole(batch.tokens, mask), mask
+        return _in_parts(whole, batch.tokens, mask), mask
 
     def _hear(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Frames [R, F, D] of the speech, and their mask."""
@@ -299,14 +315,14 @@ def build_model(
     return TextClassifier(config, languages, labels, text, world)
 
 
-def parameter_counts(model: nn.Module) -> dict[str, int]:
+def parameter_counts(model: Model) -> dict[str, int]:
     """Parameters in all, and those that are trained."""
     return {
         "all": sum(parameter.numel() for parameter in model.parameters()),
-        "trained": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        "trained": sum(parameter.numel() for parameter in trained(model)),
     }
 
 
-def trained(model: nn.Module) -> Sequence[nn.Parameter]:
+def trained(model: Model) -> Sequence[nn.Parameter]:
     """The parameters that are trained now."""
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [p for p in model.parameters() if p.requires_grad and p is not model.disturbed]

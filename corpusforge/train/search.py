@@ -104,7 +104,15 @@ def search(
             place.warn(words)
 
     place = replace(place, warn=warn)
-    dataset = read_dataset(corpus, languages=config.languages, split=config.split, seed=config.seed, note=warn)
+    dataset = read_dataset(
+        corpus,
+        languages=config.languages,
+        split=config.split,
+        seed=config.seed,
+        hours=config.hours,
+        romanize=config.romanizes,
+        note=warn,
+    )
     about = {"corpus": corpus.name, "data": dataset.digest, "audio": dataset.audio if config.uses_speech else None}
     _open(folder, {"config": config.model_dump(mode="json"), "over": sorted(space.over), "sampler": sampler, **about})
     done = read_trials(folder)

@@ -15,7 +15,7 @@ from corpusforge.corpus.stats import table
 from corpusforge.items import Json
 from corpusforge.train.baselines import BASELINES
 from corpusforge.train.config import TrainConfig
-from corpusforge.train.data import Dataset, Example, read_dataset, romanized
+from corpusforge.train.data import Dataset, Example, read_dataset
 from corpusforge.train.distributed import World, device_of
 from corpusforge.train.encoders import SpeechEncoder, TextEncoder, speech_encoder, text_encoder
 from corpusforge.train.encoders.vocab import extend, unknown_shares, warning
@@ -93,10 +93,9 @@ def train(
         split=config.split,
         seed=config.seed,
         hours=config.hours,
+        romanize=config.romanizes,
         note=_once(place.warn, place.world),
     )
-    if config.romanize and config.model not in BASELINES:
-        dataset = romanized(dataset)
     if config.model == "unique":
         _train_unique(corpus, config, folder, place, dataset, judged)
     elif config.model in BASELINES:
@@ -180,11 +179,9 @@ def _train_network(
         world.wait()  # one process makes what all of them read
     features = _features(corpus, speech, place, device) if speech else None
     lower = None
-    if text is not None and config.frozen_layers:
-        tell(f"the lowest {config.frozen_layers} layers of {text.name} are frozen: what they make of the text is kept")
-        lower = open_lower(
-            dataset, text.to(device).eval(), config.frozen_layers, config.max_length, place.cache, device
-        )
+    if text is not None and config.freeze and not config.disturbs:
+        tell(f"the lowest {config.freeze} layers of {text.name} are frozen: what they make of the text is kept")
+        lower = open_lower(dataset, text.to(device).eval(), config.freeze, config.max_length, place.cache, device)
     if not world.rank:
         world.wait()
     loader = Loader(

@@ -21,20 +21,20 @@ from tests.train.checkpoints import SPEECH, padded, save_speech  # noqa: E402
 NEEDS_RESEMBLYZER = pytest.mark.skipif(
     importlib.util.find_spec("resemblyzer") is None, reason="Resemblyzer is not installed"
 )
-ALL = [*SPEECH, "tiny", "lstm", pytest.param("resemblyzer", marks=NEEDS_RESEMBLYZER)]
+ALL = [*SPEECH, "tiny", "lstm", "slow lstm", pytest.param("resemblyzer", marks=NEEDS_RESEMBLYZER)]
 
 
-def random_lstm(seed: int = 0) -> LstmSpeech:
+def random_lstm(seed: int = 0, mean_of: int = 1) -> LstmSpeech:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return LstmSpeech(torch.nn.LSTM(40, 256, 3).state_dict(), f"random@{seed}")
+        return LstmSpeech(torch.nn.LSTM(40, 256, 3).state_dict(), f"random@{seed}", mean_of)
 
 
 @pytest.fixture
 def encoder(request: pytest.FixtureRequest, tmp_path: Path):
     kind = request.param
-    if kind == "lstm":
-        return random_lstm().eval()
+    if "lstm" in kind:
+        return random_lstm(mean_of=4 if "slow" in kind else 1).eval()
     if kind in SPEECH:
         return speech_encoder(str(save_speech(tmp_path / "checkpoint", kind))).eval()
     return speech_encoder(kind).eval()
@@ -286,6 +286,21 @@ def test_a_soft_clip_is_amplified_and_a_loud_one_is_not() -> None:
     soft = loud * 10 ** (-30 / 20) / loud.square().mean().sqrt()
     torch.testing.assert_close(encoder.front(soft / 10), encoder.front(soft), rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(encoder.front(loud * 2), encoder.front(loud) * 4, rtol=1e-4, atol=1e-7)
+
+
+def test_a_slower_lstm_hears_the_means_of_frames() -> None:
+    (clip,) = clips(8_000)  # 51 frames
+    frames, means = random_lstm().front(clip), random_lstm(mean_of=8).front(clip)
+    assert means.shape == (7, 40)
+    torch.testing.assert_close(means[2], frames[16:24].mean(0))
+    torch.testing.assert_close(means[6], frames[48:].mean(0))  # only those that are there
+    assert random_lstm().front_id != random_lstm(mean_of=8).front_id
+
+
+@NEEDS_RESEMBLYZER
+def test_resemblyzer_takes_the_number_of_frames_from_its_name() -> None:
+    assert [speech_encoder(name).mean_of for name in ("resemblyzer", "resemblyzer:8")] == [1, 8]
+    assert speech_encoder("resemblyzer:8").name.startswith("resemblyzer:8@")
 
 
 @NEEDS_RESEMBLYZER

@@ -21,7 +21,7 @@ from corpusforge.train.paper.run import Paper
 from corpusforge.train.training import Place
 from tests.cli.program import run as program
 
-SHORT = {"epochs": 1, "steps": 2}
+SHORT = {"epochs": 1, "steps": 2, "romanize": True}
 FLORES_TABLES = ("table2", "table4", "table5")
 TABLES = {table: name for table, name in PRINTED.items() if table != "figures"}
 
@@ -200,6 +200,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_undisturbed(
 ) -> None:
     options = ["--corpus", sample_corpus, "--preset", "tiny", "--only", "flores200-mlcl", "--name", "killed"]
     options += ["--runs", tmp_path, "--cache", cache, "--device", "cpu", "--epochs", "1", "--set", "steps=2"]
+    options += ["--set", "romanize=true"]
     command = [str(Path(sys.executable).parent / "corpusforge"), "paper", *map(str, options)]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     run = tmp_path / "killed" / "flores200-mlcl" / "seed-42"

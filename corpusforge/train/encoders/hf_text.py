@@ -90,16 +90,16 @@ class TransformerText(TextEncoder):
         hidden: Tensor = self.model(input_ids=tokens, attention_mask=seen).last_hidden_state
         return hidden
 
-    @torch.no_grad()
     def lower(self, tokens: Tensor, mask: Tensor, layers: int) -> Tensor:
         """See `TextEncoder`."""
         embeddings, stack = self._parts(layers)
         training = self.model.training
         self.model.eval()
         try:
-            hidden = embeddings(input_ids=tokens)
-            for layer in stack[:layers]:
-                hidden = layer(hidden, _additive(mask, hidden.dtype))
+            with torch.set_grad_enabled(torch.is_grad_enabled() and self.word_embeddings.weight.requires_grad):
+                hidden = embeddings(input_ids=tokens)
+                for layer in stack[:layers]:
+                    hidden = layer(hidden, _additive(mask, hidden.dtype))
         finally:
             self.model.train(training)
         found: Tensor = hidden

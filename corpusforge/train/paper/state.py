@@ -125,7 +125,7 @@ class Shelf:
 
     def _dataset(self, corpus: str, config: TrainConfig) -> Dataset:
         drawn = config.seed if config.split == "random" else None
-        key = (corpus, config.languages, config.split, drawn, config.hours)
+        key = (corpus, config.languages, config.split, drawn, config.hours, config.romanizes)
         if key not in self._datasets:
             self._datasets[key] = read_dataset(
                 self.corpora[corpus],
@@ -133,6 +133,7 @@ class Shelf:
                 split=config.split,
                 seed=config.seed,
                 hours=config.hours,
+                romanize=config.romanizes,
                 note=lambda words: None,
             )
         return self._datasets[key]
