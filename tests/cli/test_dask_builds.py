@@ -14,6 +14,7 @@ pytest.importorskip("distributed", reason="needs the extra dask: pip install 'co
 
 from tests.cli.program import build, fingerprint, run, source
 from tests.pipeline.clusters import ROOT, Cluster
+from tests.servers.marytts import LHASA, STOCK, MaryServer
 
 
 @pytest.fixture
@@ -51,6 +52,19 @@ def test_what_dask_made_is_cached_for_everybody(tmp_path: Path) -> None:
     source(tmp_path / "text", groups=2)
     build("--source", "text", "--executor", "dask", "--jobs", "2", cwd=tmp_path)
     assert build("--source", "text", cwd=tmp_path)["cached"] == 12
+
+
+def test_sixty_requests_a_minute_are_sixty_with_eight_workers(tmp_path: Path) -> None:
+    with MaryServer(voices=[*STOCK, LHASA]) as server:
+        engine = "synthesize.engine={bod_Tibt: marytts, default: espeak}"
+        settings = f"synthesize.engines={{marytts: {{url: '{server.url}', network: {{requests_per_minute: 60}}}}}}"
+        options = ("--sample", "--limit", "9", "--set", engine, "--set", settings)
+        report = build(*options, "--executor", "dask", "--jobs", "8", cwd=tmp_path)
+    assert report["failed"] == []
+    times = sorted(request.at for request in server.requests if request.path == "/process")
+    assert len(times) >= 6
+    # The first second's may go at once; from then on one a second.
+    assert all(at - times[0] > 0.95 * (number - 1) for number, at in enumerate(times))
 
 
 def without(folder: Path, package: str) -> str:

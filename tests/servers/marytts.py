@@ -84,6 +84,7 @@ class Request:
     query: str
     body: str
     headers: dict[str, str]
+    at: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def parameters(self) -> dict[str, str]:
