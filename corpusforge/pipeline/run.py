@@ -161,7 +161,8 @@ class Run:
         finally:
             stopped.cancel()
             await asyncio.gather(stopped, return_exceptions=True)
-            self._failed_to_end(await self._chunks.close())
+            for error in await self._chunks.close():
+                self._broke(error)
             self._flush()
         if self._error is not None:
             raise self._error
@@ -172,10 +173,6 @@ class Run:
         while self._walking >= many and not self._stop.is_set():
             self._room = asyncio.get_running_loop().create_future()
             await _either(self._room, stopped)
-
-    def _failed_to_end(self, errors: Sequence[Exception]) -> None:
-        for error in errors:
-            self._broke(error)
 
     def _flush(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +16,14 @@ import pytest
 import torch
 
 from corpusforge.errors import CorpusforgeError
-from corpusforge.train import checkpoint, loop
+from corpusforge.train import checkpoint, loop, training
 from corpusforge.train.config import NEURAL, PLAIN
 from corpusforge.train.predict import Predictor, model_folder, predict_corpus
 from corpusforge.train.predictions import predictions_path, read_predictions
 from corpusforge.train.training import train, train_seeds
 from tests.corpus.conftest import Shop
 from tests.train.runs import learnable, losses, place, quick, same_weights
+from tests.train.still import without_dropout
 
 
 @pytest.fixture
@@ -217,6 +219,20 @@ def test_deterministic_runs_are_equal_to_the_bit(corpus: Path, tmp_path: Path) -
     assert same_weights(
         tmp_path / "one" / "checkpoints" / "best.safetensors", tmp_path / "two" / "checkpoints" / "best.safetensors"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on a CPU")
+def test_compiled_it_learns_the_same(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "build_model", training.build_model)  # put back at the end
+    without_dropout()
+    for name, compiled in (("plain", False), ("compiled", True)):
+        train(corpus, quick(model="combined", epochs=1, compile=compiled), tmp_path / name, place(tmp_path))
+    plain, compiled = (
+        [line["total"] for line in losses(tmp_path / name) if "total" in line] for name in ("plain", "compiled")
+    )
+    np.testing.assert_allclose(compiled, plain, rtol=1e-4)
 
 
 def test_tensorboard_has_the_curves(corpus: Path, tmp_path: Path) -> None:
