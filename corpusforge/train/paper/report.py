@@ -152,7 +152,7 @@ def _target(results: Mapping[str, Json]) -> list[str]:
 
 def _missing(results: Mapping[str, Json]) -> str:
     """Runs that are not done, by reason."""
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, dict[str, list[str]]] = {}
     for slug, run in results["runs"].items():
         for seed, one in run["seeds"].items():
             if one["state"] == "done":
@@ -161,10 +161,17 @@ def _missing(results: Mapping[str, Json]) -> str:
                 one["state"], "not yet run"
             )
             words = f"failed: {why}" if one["state"] == "failed" else why
-            reasons.setdefault(words, []).append(slug if len(run["seeds"]) == 1 else f"{slug} (seed {seed})")
+            reasons.setdefault(words, {}).setdefault(slug, []).append(seed)
     if not reasons:
         return "Nothing: every row is run with every seed."
-    return "\n".join(f"- {why.rstrip('.')}. Not run: {', '.join(runs)}." for why, runs in reasons.items())
+    lines = []
+    for why, missing in reasons.items():
+        names = [
+            slug if len(seeds) == len(results["runs"][slug]["seeds"]) else f"{slug} (seed {', '.join(seeds)})"
+            for slug, seeds in missing.items()
+        ]
+        lines.append(f"- {why.rstrip('.')}. Not run: {', '.join(names)}.")
+    return "\n".join(lines)
 
 
 def _corpora(results: Mapping[str, Json]) -> str:
