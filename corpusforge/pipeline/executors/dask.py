@@ -152,8 +152,9 @@ class DaskExecutor:
             # Dask puts `OMP_NUM_THREADS=1` and the like, which are for its workers, into this process' environment.
             names = dask.config.get("distributed.nanny.pre-spawn-environ", {})
             self._environment = {name: os.environ.get(name) for name in names}
-            # Each of its servers would measure fifty times a second how late it is, and nobody here asks.
-            with dask.config.set({"distributed.admin.tick.interval": "1s"}):
+            # Nobody here asks how late its loops are, nor what its threads do, many times a second in each process.
+            quiet = {"distributed.admin.tick.interval": "1s", "distributed.worker.profile.enabled": False}
+            with dask.config.set(quiet):
                 self._cluster = await library.LocalCluster(
                     n_workers=self._jobs,
                     threads_per_worker=1,

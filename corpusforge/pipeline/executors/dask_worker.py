@@ -256,6 +256,9 @@ class _Bench:
         return [[reply] for reply in made]
 
     def _new_slot(self) -> _Slot:
+        # Dask's, for processes that it starts: what is freed goes back to the system at once, and the next array has to
+        # be had from it anew. Making speech then takes a quarter longer.
+        os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
         own = self._own / str(len(self._slots))
         slot = _Slot(self._stages, self._setup.blobs if self.shared else own)
         self._slots.append(slot)
