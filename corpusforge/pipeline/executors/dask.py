@@ -34,6 +34,14 @@ GPU = "GPU"
 """Name of the resource that a worker offers (`dask worker … --resources GPU=1`), of which a `gpu` stage takes one."""
 WATCH = 1.0
 """Seconds between two looks at who is in the cluster."""
+QUIET = {
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.low-level-log-length": 10,
+    "distributed.worker.profile.enabled": False,
+}
+"""Dask's settings while a build lasts. Nobody here asks how late its loops are, nor what its threads do, many times a
+second in each process; and it would keep the last thousand messages, with all the items in them.
+"""
 PATIENCE = 10.0
 """Seconds in which a scheduler has to answer, and a cluster of our own to end."""
 
@@ -74,7 +82,7 @@ class DaskExecutor:
         self._suspects = asyncio.Lock()
         self._lost: BuildStopped | None = None
         self._cluster: Any = None
-        self._environment: Mapping[str, str | None] = {}
+        self._borrowed = contextlib.ExitStack()
         self._client: Any = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -148,24 +156,20 @@ class DaskExecutor:
         library: Any = distributed  # has no types for either
         # What Dask says of lost workers and schedulers is said here, in one line; its own pages of it help nobody.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        self._borrowed.enter_context(dask.config.set(QUIET))
         if self._address is None:
-            # Dask puts `OMP_NUM_THREADS=1` and the like, which are for its workers, into this process' environment.
-            names = dask.config.get("distributed.nanny.pre-spawn-environ", {})
-            self._environment = {name: os.environ.get(name) for name in names}
-            # Nobody here asks how late its loops are, nor what its threads do, many times a second in each process.
-            quiet = {"distributed.admin.tick.interval": "1s", "distributed.worker.profile.enabled": False}
-            with dask.config.set(quiet):
-                self._cluster = await library.LocalCluster(
-                    n_workers=self._jobs,
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    # Any free port for its health page: of the usual one it would warn when that is taken.
-                    dashboard_address="127.0.0.1:0",
-                    scheduler_kwargs={"dashboard": False},
-                    memory_limit=0,
-                    silence_logs=logging.CRITICAL,
-                    asynchronous=True,
-                )
+            self._borrowed.callback(_put_back, {name: os.environ.get(name) for name in _for_workers()})
+            self._cluster = await library.LocalCluster(
+                n_workers=self._jobs,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                # Any free port for its health page: of the usual one it would warn when that is taken.
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+                asynchronous=True,
+            )
         try:
             self._client = await library.Client(
                 self._cluster or self._address, asynchronous=True, timeout=PATIENCE, set_as_default=False
@@ -373,26 +377,38 @@ class DaskExecutor:
 
     async def close(self) -> None:
         """End the workers' processes, and the cluster if it is our own."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-        if self._setup is not None:
-            with contextlib.suppress(OSError, CorpusforgeError):
-                self._blobs.remove(self._probe)
-        if self._client is not None:
-            with contextlib.suppress(OSError):  # nobody there any more to be told
-                async with asyncio.timeout(PATIENCE):
-                    if self._lost is None and self._cluster is None:
-                        await self._client.run(dask_worker.end, self._token, on_error="ignore")
-            with contextlib.suppress(OSError):
-                await self._client.close(timeout=PATIENCE)
-        if self._cluster is not None:
-            with contextlib.suppress(OSError):
-                await self._cluster.close(timeout=PATIENCE)
-        for name, value in self._environment.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        with self._borrowed:
+            if self._watcher is not None:
+                self._watcher.cancel()
+            if self._setup is not None:
+                with contextlib.suppress(OSError, CorpusforgeError):
+                    self._blobs.remove(self._probe)
+            if self._client is not None:
+                with contextlib.suppress(OSError):  # nobody there any more to be told
+                    async with asyncio.timeout(PATIENCE):
+                        if self._lost is None and self._cluster is None:
+                            await self._client.run(dask_worker.end, self._token, on_error="ignore")
+                with contextlib.suppress(OSError):
+                    await self._client.close(timeout=PATIENCE)
+            if self._cluster is not None:
+                with contextlib.suppress(OSError):
+                    await self._cluster.close(timeout=PATIENCE)
+
+
+def _for_workers() -> Iterable[str]:
+    """Names of variables for workers (`OMP_NUM_THREADS=1`) that Dask also leaves in the environment of this process."""
+    import dask
+
+    names: Mapping[str, Any] = dask.config.get("distributed.nanny.pre-spawn-environ", {})
+    return names
+
+
+def _put_back(environment: Mapping[str, str | None]) -> None:
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 class _Worker:
