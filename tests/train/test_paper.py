@@ -266,7 +266,7 @@ def test_cheap_runs_go_first_if_asked(sample_corpus: Path, tmp_path: Path) -> No
 
 def test_a_dry_run_lists_what_is_done_and_what_is_missing(finished: Path, sample_corpus: Path, tmp_path: Path) -> None:
     options = ["--corpus", sample_corpus, "--preset", "tiny", "--runs", finished.parent, "--set", "steps=2"]
-    options += ["--epochs", 1, "--dry-run"]
+    options += ["--epochs", 1, "--set", "romanize=true", "--dry-run"]
     before = set(finished.rglob("*"))
     listed = program("paper", *options, cwd=tmp_path)
     assert (listed.returncode, listed.stderr) == (0, "")
