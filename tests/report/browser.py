@@ -59,9 +59,10 @@ def shown(browser: Any) -> str:
 
 
 def requests(browser: Any) -> list[str]:
-    """Addresses of everything that was asked for since the last call."""
+    """Addresses of all that pages asked for since the last call; the first one, which is the browser's own, aside."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    return [one["request"]["url"] for one in sent if not one["documentURL"].startswith("chrome")]
 
 
 def complaints(browser: Any) -> list[str]:
