@@ -13,6 +13,7 @@ from corpusforge.corpus.layout import SPLITS
 from corpusforge.corpus.read import Corpus, Record
 from corpusforge.errors import CorpusError, nearest
 from corpusforge.text.wylie import SCRIPT, to_wylie
+from corpusforge.train.config import TrainConfig
 from corpusforge.train.pack import Clip, clip_of, digest_of, numbered
 
 SplitBy = Literal["manifest", "random"]
@@ -129,6 +130,19 @@ def read_dataset(
     if split == "random":
         note(leaks(examples))
     return Dataset(used, labels, examples, _digest(used, labels, examples), digest_of(numbers))
+
+
+def dataset_of(config: TrainConfig, corpus: Corpus, note: Callable[[str], None] = print) -> Dataset:
+    """What a model with these settings is trained on and judged by; see `read_dataset`."""
+    return read_dataset(
+        corpus,
+        languages=config.languages,
+        split=config.split,
+        seed=config.seed,
+        hours=config.hours,
+        romanize=config.romanizes,
+        note=note,
+    )
 
 
 def leaks(examples: Mapping[str, Iterable[Iterable[Example]]]) -> str:

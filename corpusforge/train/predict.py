@@ -16,7 +16,7 @@ from corpusforge.corpus.read import Corpus
 from corpusforge.errors import CorpusforgeError, nearest
 from corpusforge.text.wylie import SCRIPT, to_wylie
 from corpusforge.train.batch import Batch
-from corpusforge.train.data import Dataset, Example, read_dataset
+from corpusforge.train.data import Dataset, Example, dataset_of
 from corpusforge.train.distributed import device_of
 from corpusforge.train.features import open_features
 from corpusforge.train.loader import Loader
@@ -231,14 +231,8 @@ def predict_corpus(
         raise CorpusforgeError(
             f"{opened.name} has no language that the model knows: {', '.join(predictor.saved.languages)}"
         )
-    dataset = read_dataset(
-        opened,
-        languages=known,
-        split=config.split,
-        seed=config.seed,
-        romanize=config.romanizes,
-        note=lambda words: None,
-    )
+    whole = config.model_copy(update={"languages": tuple(known), "hours": None})
+    dataset = dataset_of(whole, opened, lambda words: None)
     digest = hashlib.sha256(dataset.digest.encode()).hexdigest()[:8]
     folder = run / "evaluated" / f"{opened.name}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ from corpusforge.corpus.read import Corpus
 from corpusforge.corpus.stats import table
 from corpusforge.errors import CorpusforgeError, Diverged
 from corpusforge.train.config import TrainConfig
-from corpusforge.train.data import read_dataset
+from corpusforge.train.data import dataset_of
 from corpusforge.train.loop import Pruned, Scores
 from corpusforge.train.runs import METRICS, write_json
 from corpusforge.train.samplers import SAMPLERS, Name, Sampler, State, Trial
@@ -104,15 +104,7 @@ def search(
             place.warn(words)
 
     place = replace(place, warn=warn)
-    dataset = read_dataset(
-        corpus,
-        languages=config.languages,
-        split=config.split,
-        seed=config.seed,
-        hours=config.hours,
-        romanize=config.romanizes,
-        note=warn,
-    )
+    dataset = dataset_of(config, corpus, warn)
     about = {"corpus": corpus.name, "data": dataset.digest, "audio": dataset.audio if config.uses_speech else None}
     _open(folder, {"config": config.model_dump(mode="json"), "over": sorted(space.over), "sampler": sampler, **about})
     done = read_trials(folder)

@@ -15,7 +15,7 @@ from corpusforge.corpus.stats import table
 from corpusforge.items import Json
 from corpusforge.train.baselines import BASELINES
 from corpusforge.train.config import TrainConfig
-from corpusforge.train.data import Dataset, Example, read_dataset
+from corpusforge.train.data import Dataset, Example, dataset_of
 from corpusforge.train.distributed import World, device_of
 from corpusforge.train.encoders import SpeechEncoder, TextEncoder, speech_encoder, text_encoder
 from corpusforge.train.encoders.vocab import extend, unknown_shares, warning
@@ -87,15 +87,7 @@ def train(
     """
     started = time.monotonic()
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
-    dataset = read_dataset(
-        corpus,
-        languages=config.languages,
-        split=config.split,
-        seed=config.seed,
-        hours=config.hours,
-        romanize=config.romanizes,
-        note=_once(place.warn, place.world),
-    )
+    dataset = dataset_of(config, corpus, _once(place.warn, place.world))
     if config.model == "unique":
         _train_unique(corpus, config, folder, place, dataset, judged)
     elif config.model in BASELINES:

@@ -12,7 +12,7 @@ from corpusforge.corpus.read import Corpus
 from corpusforge.errors import CorpusforgeError
 from corpusforge.items import Json
 from corpusforge.train.config import TrainConfig
-from corpusforge.train.data import Dataset, read_dataset
+from corpusforge.train.data import Dataset, dataset_of
 from corpusforge.train.evaluation import RESULTS
 from corpusforge.train.paper.rows import FLORES, MMS, Planned
 from corpusforge.train.runs import CONFIG, read_config, write_json
@@ -127,15 +127,7 @@ class Shelf:
         drawn = config.seed if config.split == "random" else None
         key = (corpus, config.languages, config.split, drawn, config.hours, config.romanizes)
         if key not in self._datasets:
-            self._datasets[key] = read_dataset(
-                self.corpora[corpus],
-                languages=config.languages,
-                split=config.split,
-                seed=config.seed,
-                hours=config.hours,
-                romanize=config.romanizes,
-                note=lambda words: None,
-            )
+            self._datasets[key] = dataset_of(config, self.corpora[corpus], lambda words: None)
         return self._datasets[key]
 
 
