@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from corpusforge.items import Done, Outcome, Utterance
-from corpusforge.pipeline.plan import Planner, outcome_of
+from corpusforge.pipeline.plan import Planner
 from corpusforge.stage import ReadBlob, Stage, StageConfig, Where
-from corpusforge.store.index import DONE, Result
+from corpusforge.store.index import DONE, Result, outcome_of
 from corpusforge.store.workspace import Workspace
 
 LANGUAGES = ("zho_Hans", "bod_Tibt", "mya_Mymr")

@@ -8,7 +8,7 @@ so that a rebuild with nothing to do makes no key a second time.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -16,7 +16,7 @@ from corpusforge.items import Done, Json, Rejected, Utterance
 from corpusforge.pipeline.reasons import explain
 from corpusforge.stage import Stage
 from corpusforge.store.index import DONE, Result
-from corpusforge.store.keys import SKIPPED, StageKeys, canonical, digest
+from corpusforge.store.keys import SKIPPED, StageKeys, digest
 from corpusforge.store.workspace import Workspace
 
 _decode = json.JSONDecoder().decode
@@ -268,13 +268,3 @@ class Planner:
 def _text(value: Json) -> str:
     """A value for a digest: most are text, or not written yet."""
     return value if isinstance(value, str) else "" if value is None else json.dumps(value, sort_keys=True)
-
-
-def outcome_of(result: Done | Rejected, sizes: Mapping[str, int]) -> str:
-    """A result as the index stores it. `sizes` are the lengths of its blobs in bytes."""
-    body: Json
-    if isinstance(result, Done):
-        body = {"fields": dict(result.fields), "blobs": dict(sizes)}
-    else:
-        body = {"reason": result.reason, "details": dict(result.details)}
-    return canonical(body)

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from corpusforge.errors import WorkspaceError
-from corpusforge.items import Json
-from corpusforge.store.keys import SKIPPED
+from corpusforge.items import Done, Json, Rejected
+from corpusforge.store.keys import SKIPPED, canonical
 
 INDEX_VERSION = 2
 DONE, REJECTED = 0, 1
 CACHE_KIB = 64 * 1024
+"""Pages that a connection keeps in memory."""
 WAL_PAGES = 8000
 """Pages of 4 KiB in the write-ahead log before they go to the file itself."""
 _MANY = 400  # values in one IN (…) list
@@ -60,6 +61,17 @@ class Result(NamedTuple):
     settings: str
     inputs: str
     seconds: float
+
+
+def outcome_of(result: Done | Rejected, sizes: Mapping[str, int]) -> str:
+    """`Result.outcome` of what a stage made. `sizes` are the lengths of its blobs in bytes.
+
+    Raises:
+        ValueError, TypeError: JSON cannot hold it.
+    """
+    if isinstance(result, Done):
+        return canonical({"fields": dict(result.fields), "blobs": dict(sizes)})
+    return canonical({"reason": result.reason, "details": dict(result.details)})
 
 
 class Failure(NamedTuple):

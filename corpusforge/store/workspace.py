@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +26,8 @@ T = TypeVar("T")
 FOLDER = ".corpusforge"
 _IN_MEMORY = Path(":memory:")
 """SQLite's name for a database that no file holds."""
+REBUILT_AT_ONCE = 50_000
+"""Lines of the journal that a rebuild takes into the index in one transaction."""
 
 
 class WorkspaceBusy(WorkspaceError):
@@ -132,37 +136,52 @@ class Workspace:
         if self._index is None:
             path = self.root / "index.sqlite"
             absent = not path.exists()
-            lost = absent and self.journal.path.exists()
             try:
+                if absent and self.journal.path.exists():
+                    raise IndexDamaged("index.sqlite is missing")
                 self._index = Index(_IN_MEMORY if absent and self._reading else path)
             except IndexDamaged as damage:
                 self.rebuild(str(damage))
-            if lost:
-                self.rebuild("index.sqlite is missing")
         assert self._index is not None
         return self._index
 
     def rebuild(self, why: str) -> None:
-        """Move the index aside and make it again from the journal and the blobs that are there."""
+        """Make the index again from the journal and the blobs that are there, and move the old one aside.
+
+        The new one takes its place when it is whole: a rebuild that is killed has changed nothing.
+        """
         self.rebuilt = why
         if self._index is not None:
             self._index.close()
             self._index = None
-        self._index = index = Index(_IN_MEMORY if self._reading else self._moved_aside())
-        rows: list[tuple[bytes, Result]] = []
-        for entry in self.journal.read():
-            if isinstance(entry, CorpusLine):
-                with index.transaction():
-                    index.add_corpus(*entry)
-                continue
-            if self._has_blobs(entry[1]):
-                rows.append(entry)
-            if len(rows) >= 5000:
-                with index.transaction():
-                    index.put_results(rows)
-                rows = []
-        with index.transaction():
-            index.put_results(rows)
+        if self._reading:
+            self._index = Index(_IN_MEMORY)
+            self._fill(self._index)
+            return
+        path, new = self.root / "index.sqlite", self.root / "index.new.sqlite"
+        _unlink(new)
+        index = Index(new)
+        try:
+            self._fill(index)
+        finally:
+            index.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, self.root / "index.damaged.sqlite")
+        _unlink(path)
+        os.replace(new, path)
+        self._index = Index(path)
+
+    def _fill(self, index: Index) -> None:
+        """Take over what the journal has, in its order."""
+        entries = self.journal.read()
+        while portion := list(itertools.islice(entries, REBUILT_AT_ONCE)):
+            results = [entry for entry in portion if not isinstance(entry, CorpusLine) and self._has_blobs(entry[1])]
+            with index.transaction():
+                for entry in portion:
+                    if isinstance(entry, CorpusLine):
+                        index.add_corpus(*entry)
+                # Each page of the index is then written once a portion. The sort is stable: the later result counts.
+                index.put_results(sorted(results, key=itemgetter(0)))
 
     def with_sound_index(self, work: Callable[[], T]) -> T:
         """Do the work; if the index proves damaged, rebuild it from the journal and do the work once more."""
@@ -171,16 +190,6 @@ class Workspace:
         except IndexDamaged as damage:
             self.rebuild(str(damage))
             return work()
-
-    def _moved_aside(self) -> Path:
-        """The index's path, with nothing there any more."""
-        path = self.root / "index.sqlite"
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(path, self.root / "index.damaged.sqlite")
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{path}{suffix}")
-        return path
 
     def _has_blobs(self, result: Result) -> bool:
         return all(self.blobs.size(sha256) == size for sha256, size in blobs_of(result).items())
@@ -352,6 +361,13 @@ class Workspace:
             self.journal.rewrite(self.index.all_results(), corpora)
         except OSError as error:
             raise WorkspaceError(f"cannot write {self.journal.path}: {error.strerror}. {mend(error)}") from error
+
+
+def _unlink(index: Path) -> None:
+    """Remove an index and the files that SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{index}{suffix}")
 
 
 def blobs_of(result: Result) -> dict[str, int]:

@@ -114,6 +114,8 @@ def test_a_rejection_is_a_result_and_is_cached(run_toys: RunToys, stages: list) 
         ("fail", "not today"),
         ("crash", "the worker process died twice on this item (SIGABRT)"),
         ("hang", "took longer than 2 s, given up"),
+        ("infinite", "wrote what JSON cannot hold: Out of range float values are not JSON compliant"),
+        ("object", "wrote what JSON cannot hold: Object of type object is not JSON serializable"),
     ],
 )
 def test_a_bad_item_fails_alone_and_is_tried_again(run_toys: RunToys, stages: list, text: str, error: str) -> None:

@@ -99,6 +99,10 @@ class Speak(Stage):
             return Failed("not today")
         if "reject" in item.text:
             return Rejected("unspeakable")
+        if "infinite" in item.text:
+            return Done({"syllables": float("inf")}, {"audio": b"0"})
+        if "object" in item.text:
+            return Done({"syllables": object()}, {"audio": b"0"})
         rate = self.settings(item.lang)["rate"]
         return Done(
             {"syllables": len(item.text)}, {"audio": f"{item.text} at {rate}".encode() * 50 + b"0" * config.size}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -116,6 +117,46 @@ def test_a_rebuild_leaves_out_results_whose_blobs_are_gone(tmp_path: Path) -> No
         workspace.blobs.remove(next(iter(workspace.blobs)))
         workspace.rebuild("test")
         assert len(known(workspace)) == 9
+
+
+@pytest.mark.parametrize("seen", [1, 10, 15, 29, 30])
+def test_a_rebuild_that_is_killed_is_begun_anew(tmp_path: Path, seen: int) -> None:
+    with Workspace(tmp_path) as workspace:
+        keys = fill(workspace, 30)
+    (tmp_path / ".corpusforge" / "index.sqlite").unlink()
+    code = """
+import os, signal, sys
+from pathlib import Path
+from corpusforge.store import workspace as module
+
+class Killed(module.Workspace):
+    seen = 0
+
+    def _has_blobs(self, result):
+        self.seen += 1
+        if self.seen == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._has_blobs(result)
+
+module.REBUILT_AT_ONCE = 10
+Killed(Path(sys.argv[1])).index
+"""
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path), str(seen)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with Workspace(tmp_path) as workspace:
+        assert known(workspace) == set(keys)
+        assert workspace.rebuilt == "index.sqlite is missing"
+    assert sorted(path.name for path in (tmp_path / ".corpusforge").glob("index*")) == ["index.sqlite"]
+
+
+def test_of_two_results_of_a_key_the_later_one_counts_in_a_rebuild(tmp_path: Path) -> None:
+    with Workspace(tmp_path) as workspace:
+        (key, *_) = fill(workspace, 5)
+        result = workspace.index.result(key)
+        assert result is not None
+        workspace.journal.append([(key, result._replace(seconds=2.0)), (key, result._replace(seconds=3.0))])
+        workspace.rebuild("test")
+        assert workspace.index.result(key) == result._replace(seconds=3.0)
 
 
 def test_a_torn_or_foreign_journal_line_is_passed_over(tmp_path: Path) -> None:

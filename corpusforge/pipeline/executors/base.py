@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from corpusforge.items import Json, Outcome, Utterance
+from corpusforge.items import Outcome, Utterance
 from corpusforge.stage import Where
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What came of one item. Blobs are stored already; `outcome.fields` hold their hashes.
 
     Attributes:
         outcome: Done without contents, Rejected or Failed.
+        body: The outcome as the index stores it; empty for a failure, and for what needs no storing.
         sizes: Length in bytes of each stored blob, by field name.
         seconds: What the item took.
     """
 
     outcome: Outcome
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    body: str = ""
+    sizes: Mapping[str, int] = {}
     seconds: float = 0.0
-
-    def __reduce__(self) -> tuple[type[Reply], tuple[Json, ...]]:
-        return Reply, (self.outcome, self.sizes, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

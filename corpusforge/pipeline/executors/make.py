@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from corpusforge.errors import BuildStopped, CorpusforgeError, WorkspaceError
 from corpusforge.items import Done, Failed, Outcome, Rejected, Utterance
 from corpusforge.net.secrets import redact
 from corpusforge.pipeline.executors.base import Reply
 from corpusforge.stage import Stage
+from corpusforge.store.index import outcome_of
 from corpusforge.store.object_blobs import AnyBlobs
 from corpusforge.store.workspace import mend
 
@@ -77,18 +78,24 @@ def stored(outcome: Outcome, blobs: AnyBlobs, start: float) -> Reply:
     Raises:
         WorkspaceError: The store cannot be written.
     """
-    if not isinstance(outcome, Done) or not outcome.blobs:
+    sizes: dict[str, int] = {}
+    if isinstance(outcome, Done) and outcome.blobs:
+        fields = dict(outcome.fields)
+        try:
+            for name, content in outcome.blobs.items():
+                fields[name], sizes[name] = blobs.put(content), len(content)
+            outcome = Done(fields, told=outcome.told)
+        except OSError as error:
+            if error.errno in _DISK:
+                raise WorkspaceError(f"cannot write {blobs.root}: {error.strerror}. {mend(error)}") from error
+            outcome = failure(error)
+    if isinstance(outcome, Failed):
         return Reply(outcome, seconds=time.perf_counter() - start)
-    fields = dict(outcome.fields)
-    sizes: Mapping[str, int] = {name: len(content) for name, content in outcome.blobs.items()}
     try:
-        for name, content in outcome.blobs.items():
-            fields[name] = blobs.put(content)
-    except OSError as error:
-        if error.errno in _DISK:
-            raise WorkspaceError(f"cannot write {blobs.root}: {error.strerror}. {mend(error)}") from error
-        return Reply(failure(error), seconds=time.perf_counter() - start)
-    return Reply(Done(fields, told=outcome.told), sizes, time.perf_counter() - start)
+        body = outcome_of(outcome, sizes)  # here, where there are many processors, and not in the driver
+    except (ValueError, TypeError) as error:
+        return Reply(Failed(f"wrote what JSON cannot hold: {error}"), seconds=time.perf_counter() - start)
+    return Reply(outcome, body, sizes, time.perf_counter() - start)
 
 
 def failure(error: BaseException) -> Failed:
