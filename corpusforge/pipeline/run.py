@@ -6,7 +6,6 @@ Nothing waits for a whole stage to finish, and the number of items in memory is 
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from corpusforge.errors import BuildStopped, WorkspaceError
+from corpusforge.garbage import collected_seldom
 from corpusforge.items import Done, Failed, Utterance
 from corpusforge.net.secrets import redact
 from corpusforge.pipeline.chunks import Chunks, Made
@@ -143,7 +143,7 @@ class Run:
         Raises:
             CorpusforgeError: Nothing can go on: the disk is full, a needed engine is missing.
         """
-        with _garbage_collected_seldom():
+        with collected_seldom():
             return await self._run(items)
 
     async def _run(self, items: Iterable[Utterance]) -> Tally:
@@ -348,17 +348,6 @@ async def _either(wanted: asyncio.Future[None], stop: asyncio.Task[bool]) -> Non
     else:
         wanted.cancel()
         await asyncio.wait({wanted})
-
-
-@contextmanager
-def _garbage_collected_seldom() -> Iterator[None]:
-    """Items and results come by the thousand and hold no cycles: looking for some took a sixth of the driver's time."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 @asynccontextmanager

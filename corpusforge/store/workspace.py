@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
 from corpusforge.errors import WorkspaceError, nearest
+from corpusforge.garbage import collected_seldom
 from corpusforge.store.index import DONE, Index, IndexDamaged, KnownCorpus, Result
 from corpusforge.store.journal import CorpusLine, Journal
 from corpusforge.store.object_blobs import AnyBlobs, open_blobs
@@ -162,7 +162,8 @@ class Workspace:
         _unlink(new)
         index = Index(new)
         try:
-            self._fill(index)
+            with index.in_haste():
+                self._fill(index)
         finally:
             index.close()
         with contextlib.suppress(FileNotFoundError):
@@ -174,14 +175,14 @@ class Workspace:
     def _fill(self, index: Index) -> None:
         """Take over what the journal has, in its order."""
         entries = self.journal.read()
-        while portion := list(itertools.islice(entries, REBUILT_AT_ONCE)):
-            results = [entry for entry in portion if not isinstance(entry, CorpusLine) and self._has_blobs(entry[1])]
-            with index.transaction():
-                for entry in portion:
-                    if isinstance(entry, CorpusLine):
-                        index.add_corpus(*entry)
-                # Each page of the index is then written once a portion. The sort is stable: the later result counts.
-                index.put_results(sorted(results, key=itemgetter(0)))
+        with collected_seldom():
+            while portion := list(itertools.islice(entries, REBUILT_AT_ONCE)):
+                corpora = [entry for entry in portion if isinstance(entry, CorpusLine)]
+                results = [entry for entry in portion if not isinstance(entry, CorpusLine)]
+                with index.transaction():
+                    for corpus in corpora:
+                        index.add_corpus(*corpus)
+                    index.put_results(entry for entry in results if self._has_blobs(entry[1]))
 
     def with_sound_index(self, work: Callable[[], T]) -> T:
         """Do the work; if the index proves damaged, rebuild it from the journal and do the work once more."""
