@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -30,7 +30,7 @@ from typing import ClassVar
 import psutil
 
 from corpusforge.items import Done, Outcome, Utterance
-from corpusforge.pipeline.executors.base import Executor
+from corpusforge.pipeline.executors.base import Executor, Reply
 from corpusforge.pipeline.executors.dask import QUIET, DaskExecutor
 from corpusforge.pipeline.executors.local import LocalExecutor
 from corpusforge.pipeline.plan import Planner
@@ -43,18 +43,23 @@ LANGUAGES = ("zho_Hans", "bod_Tibt", "mya_Mymr")
 TARGET_US, TARGET_MB, TARGET_EXPONENT = 60.0, 1000.0, 1.05
 
 
+class Pause(StageConfig):
+    milliseconds: float = 1.0
+
+
 class Millisecond(Stage):
-    """Takes a millisecond and says what a measurement would."""
+    """Takes its time and says what a measurement would."""
 
     name: ClassVar[str] = "millisecond"
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ("text", "lang")
     writes: ClassVar[tuple[str, ...]] = ("metrics",)
     where: Where = "cpu"
-    Config: ClassVar[type[StageConfig]] = StageConfig
+    Config: ClassVar[type[StageConfig]] = Pause
 
     def run(self, item: Utterance, read_blob: ReadBlob) -> Outcome:
-        time.sleep(0.001)
+        assert isinstance(self.config, Pause)
+        time.sleep(self.config.milliseconds / 1000)
         return Done({"metrics": {"rms_dbfs": -20.123, "peak_dbfs": -3.0, "silence": 0.1234, "syllables": 40}})
 
 
@@ -94,29 +99,39 @@ def beside(jobs: int) -> Iterator[tuple[str, psutil.Process]]:
         process.stdin.close()
 
 
-def measure(folder: Path, count: int, jobs: int, kind: str) -> None:
+class Counting(DaskExecutor):
+    chunks_sent = 0
+
+    async def submit(self, stage: int, last: int, items: Sequence[Utterance]) -> list[list[Reply]]:
+        self.chunks_sent += 1
+        return await super().submit(stage, last, items)
+
+
+def measure(given: argparse.Namespace) -> None:
     """Runs in a process of its own, so that CPU and peak memory are this size's."""
-    if kind == "dask":
-        with beside(jobs) as (address, process):
-            run(folder, count, jobs, kind, address, process)
+    if given.executor == "dask":
+        with beside(given.jobs) as (address, process):
+            run(given, address, process)
     else:
-        run(folder, count, jobs, kind, None, None)
+        run(given, None, None)
 
 
-def run(folder: Path, count: int, jobs: int, kind: str, address: str | None, scheduler: psutil.Process | None) -> None:
+def run(given: argparse.Namespace, address: str | None, scheduler: psutil.Process | None) -> None:
     """Build, and print what it took."""
     import dask_million  # workers cannot import what is only in this program's main module
 
-    stages = [dask_million.Millisecond(StageConfig())]
+    folder, count = given.folder, given.one
+    stages = [dask_million.Millisecond(dask_million.Pause(milliseconds=given.milliseconds))]
+    chunks = 0
     with Workspace(folder) as workspace:
         corpus = workspace.register("million", folder / "manifests/million")
 
         async def go() -> int:
             executor: Executor
-            if kind == "local":
-                executor = LocalExecutor(stages, workspace.blobs.location, jobs)
+            if given.executor == "local":
+                executor = LocalExecutor(stages, workspace.blobs.location, given.jobs)
             else:
-                executor = DaskExecutor(stages, workspace.blobs, address, jobs, print)
+                executor = Counting(stages, workspace.blobs, address, given.jobs, print)
             run = Run(
                 Planner(workspace, "million", stages),
                 Recorder(workspace, corpus),
@@ -124,8 +139,12 @@ def run(folder: Path, count: int, jobs: int, kind: str, address: str | None, sch
                 Quiet(),
                 preflight=lambda numbers: executor.prepare(numbers, frozenset(LANGUAGES)),
             )
-            return (await run.run(items(count))).built
+            built = (await run.run(items(count))).built
+            nonlocal chunks
+            chunks = getattr(executor, "chunks_sent", 0)
+            return built
 
+        idle = resting(scheduler)
         start, before, theirs = time.perf_counter(), time.process_time(), spent(scheduler)
         built = asyncio.run(go())
         seconds, cpu, theirs = time.perf_counter() - start, time.process_time() - before, spent(scheduler) - theirs
@@ -139,7 +158,18 @@ def run(folder: Path, count: int, jobs: int, kind: str, address: str | None, sch
         assert workspace.index.result(b"") is None  # opening it rebuilds it
     rebuild = time.perf_counter() - start
     found = {"seconds": seconds, "cpu": cpu, "mb": peak, "index": size, "journal": journal, "rebuild": rebuild}
-    print(json.dumps({**found, "scheduler": theirs}))
+    chunk = (theirs - idle * seconds) / chunks if scheduler else 0.0
+    print(json.dumps({**found, "scheduler": theirs, "chunks": chunks, "chunk": chunk}))
+
+
+def resting(process: psutil.Process | None) -> float:
+    """Seconds of CPU a second that a scheduler takes for workers with nothing to do."""
+    if process is None:
+        return 0.0
+    time.sleep(2.0)  # until they have all come
+    before = spent(process)
+    time.sleep(5.0)
+    return (spent(process) - before) / 5.0
 
 
 def spent(process: psutil.Process | None) -> float:
@@ -154,6 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--jobs", type=int, default=8)
+    parser.add_argument("--milliseconds", type=float, default=1.0, help="that an item takes (default: 1)")
     parser.add_argument("--executor", choices=["dask", "own", "local"], default="dask")
     parser.add_argument("--folder", type=Path, help="where to make the store (default: a temporary folder)")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -163,18 +194,20 @@ def main() -> None:
         serve(given.serve)
         return
     if given.one:
-        measure(given.folder, given.one, given.jobs, given.executor)
+        measure(given)
         return
     rows = []
     for count in given.items:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             own = ["--one", str(count), "--folder", folder, "--jobs", str(given.jobs), "--executor", given.executor]
+            own += ["--milliseconds", str(given.milliseconds)]
             output = subprocess.run([sys.executable, __file__, *own], check=True, capture_output=True, text=True).stdout
         row = json.loads(output.splitlines()[-1])
         rows.append((count, row))
         print(
             f"{count:,} items, {given.executor}: {row['seconds']:.1f} s; driver {row['cpu'] / count * 1e6:.0f} µs CPU "
-            f"an item (target {TARGET_US:.0f}), its scheduler beside it {row['scheduler'] / count * 1e6:.0f}; "
+            f"an item (target {TARGET_US:.0f}), its scheduler beside it {row['scheduler'] / count * 1e6:.0f}: "
+            f"{row['chunk'] * 1000:.1f} ms for each of {row['chunks']:,} chunks; "
             f"{row['mb']:.0f} MB (target {TARGET_MB:.0f}); index "
             f"{row['index'] / count:.0f} bytes an item, journal {row['journal'] / count:.0f}; rebuilt in "
             f"{row['rebuild']:.1f} s, {row['rebuild'] / count * 1e6:.0f} µs an item",
