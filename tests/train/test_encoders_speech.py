@@ -314,3 +314,9 @@ def test_resemblyzers_layers_are_the_packages_lstm() -> None:
     found, _ = encoder(features, torch.tensor([features.shape[1]]))
     torch.testing.assert_close(found, whole(features)[0])
     assert sum(weight.numel() for weight in encoder.parameters()) == 1_423_616 - 65_792  # without the projection
+
+
+@pytest.mark.parametrize("wrong", ["0", "100", "x", "", "-1", "8.5"])
+def test_a_number_of_frames_that_cannot_be_is_refused(wrong: str) -> None:
+    with pytest.raises(CorpusforgeError, match=rf"'resemblyzer:{wrong}': expected .* N from 1 to 99"):
+        speech_encoder(f"resemblyzer:{wrong}")

