@@ -7,18 +7,27 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Cluster:
-    """A scheduler, and the workers that are started for it. Ends all of them."""
+    """A scheduler, and the workers that are started for it. Ends all of them.
 
-    def __init__(self, folder: Path, allowed_failures: int = 3) -> None:
+    Args:
+        folder: For logs and workers' files.
+        allowed_failures: Of a task, before Dask gives it up.
+        packages: All that the scheduler can import, if not what we can.
+    """
+
+    def __init__(self, folder: Path, allowed_failures: int = 3, packages: str | None = None) -> None:
         self._folder = folder
+        self._packages = packages
         self.port = free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self._allowed = allowed_failures
@@ -28,7 +37,11 @@ class Cluster:
     def start_scheduler(self) -> subprocess.Popen[bytes]:
         options = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
         allowed = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(self._allowed)}
-        self.scheduler = self._start("dask_scheduler", options, environment=allowed)
+        if self._packages is not None:
+            own = {**allowed, "PYTHONPATH": self._packages}
+            self.scheduler = self._start("dask_scheduler", options, flags=["-S"], environment=own)
+        else:
+            self.scheduler = self._start("dask_scheduler", options, environment=allowed)
         deadline = time.monotonic() + 30
         while not reachable(self.port):
             assert self.scheduler.poll() is None and time.monotonic() < deadline
@@ -104,3 +117,31 @@ def free_port() -> int:
 def reachable(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def without_corpusforge(folder: Path) -> str:
+    """A folder of packages, made anew, in which there are all of ours but this one."""
+    folder.mkdir()
+    for place in [Path(entry) for entry in sys.path if entry.endswith("site-packages")]:
+        for entry in place.iterdir():
+            if "corpusforge" not in entry.name and not (folder / entry.name).exists():
+                (folder / entry.name).symlink_to(entry)
+    return str(folder)
+
+
+def hiding(folder: Path, small: Path | None = None) -> list[str]:
+    """A program that starts another which sees an empty folder there, and a disk of 200 kB at `small`."""
+    mounts = [f"mount -t tmpfs none {folder}"]
+    if small is not None:
+        mounts.append(f"mount -t tmpfs -o size=200k none {small}")
+    before = ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
+    if subprocess.run([*before, "true"], capture_output=True).returncode:
+        pytest.skip("cannot make a mount namespace here")
+    return before

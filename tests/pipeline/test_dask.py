@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +16,13 @@ import pytest
 pytest.importorskip("distributed", reason="needs the extra dask: pip install 'corpusforge[dask]'")
 
 from corpusforge.errors import MissingDependency
-from corpusforge.items import Utterance
-from corpusforge.pipeline.executors.dask import DaskExecutor
-from corpusforge.pipeline.plan import Planner
-from corpusforge.pipeline.record import Recorder
-from corpusforge.pipeline.run import Run, Tally
 from corpusforge.stage import Stage
 from corpusforge.store.workspace import Workspace
 from tests.cli.program import none_left, session
-from tests.pipeline.clusters import Cluster
+from tests.pipeline.clusters import Cluster, hiding, until, without_corpusforge
+from tests.pipeline.conftest import RunDask
 from tests.pipeline.test_run import made, spoken
 from tests.pipeline.toys import (
-    LANGUAGES,
     Fetch,
     FetchConfig,
     Log,
@@ -42,67 +34,6 @@ from tests.pipeline.toys import (
     utterance,
     utterances,
 )
-
-RunDask = Callable[..., Tally]
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    (tmp_path / "dask").mkdir()
-    with Cluster(tmp_path / "dask") as started:
-        yield started
-
-
-@pytest.fixture
-def notes() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def run_dask(workspace: Workspace, notes: list[str]) -> RunDask:
-    """Run items through stages on a Dask cluster, with the real executor."""
-
-    def run(
-        items: Iterable[Utterance],
-        stages: Sequence[Stage],
-        address: str | None = None,
-        *,
-        jobs: int = 2,
-        observer: Log | None = None,
-        meanwhile: Callable[[], None] | None = None,
-    ) -> Tally:
-        number = workspace.register("toy", workspace.folder / "manifests" / "toy")
-        executor = DaskExecutor(stages, workspace.blobs, address, jobs, notes.append)
-        languages = frozenset(LANGUAGES)
-        planner, recorder = Planner(workspace, "toy", stages), Recorder(workspace, number)
-
-        async def go() -> Tally:
-            run = Run(
-                planner,
-                recorder,
-                executor,
-                observer or Log(),
-                preflight=lambda numbers: executor.prepare(numbers, languages),
-            )
-            return await run.run(items)
-
-        other = threading.Thread(target=meanwhile) if meanwhile else None
-        if other:
-            other.start()
-        try:
-            return asyncio.run(go())
-        finally:
-            if other:
-                other.join()
-
-    return run
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def toys(tmp_path: Path, **settings: Any) -> list[Stage]:
@@ -308,13 +239,7 @@ def test_a_worker_that_would_make_other_results_gets_no_work(
 
 
 def test_a_worker_without_corpusforge_is_named(run_dask: RunDask, cluster: Cluster, tmp_path: Path) -> None:
-    bare = tmp_path / "bare"
-    bare.mkdir()
-    for folder in [Path(entry) for entry in sys.path if entry.endswith("site-packages")]:
-        for entry in folder.iterdir():
-            if "corpusforge" not in entry.name and not (bare / entry.name).exists():
-                (bare / entry.name).symlink_to(entry)
-    cluster.worker(flags=["-S"], PYTHONPATH=str(bare))
+    cluster.worker(flags=["-S"], PYTHONPATH=without_corpusforge(tmp_path / "bare"))
     with pytest.raises(MissingDependency, match=r"tcp://127.0.0.1:.*No module named 'corpusforge'"):
         run_dask(utterances(2), toys(tmp_path), cluster.address)
 
@@ -329,10 +254,7 @@ class Heavier(Weigh):
 def test_workers_that_do_not_see_the_store_send_blobs_as_bytes(
     run_dask: RunDask, cluster: Cluster, tmp_path: Path, workspace: Workspace
 ) -> None:
-    hidden = f'mount -t tmpfs none {workspace.root} && exec "$@"'
-    before = ["unshare", "--mount", "sh", "-c", hidden, "sh"]
-    if subprocess.run([*before, "true"], capture_output=True).returncode:
-        pytest.skip("cannot make a mount namespace here")
+    before = hiding(workspace.root)
     stages = toys(tmp_path)
     cluster.worker(before=before)
     tally = run_dask(utterances(20), stages, cluster.address)

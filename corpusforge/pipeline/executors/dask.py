@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -25,15 +26,12 @@ from corpusforge.errors import BuildStopped, CorpusforgeError, MissingDependency
 from corpusforge.items import Failed, Utterance
 from corpusforge.pipeline.executors import dask_worker
 from corpusforge.pipeline.executors.base import Chunks, Reply
-from corpusforge.pipeline.executors.dask_worker import Checked, Made, Setup
+from corpusforge.pipeline.executors.dask_members import GPU, PATIENCE, WATCH, Member, Members
+from corpusforge.pipeline.executors.dask_worker import Made, Setup, Unfit
 from corpusforge.pipeline.executors.make import failure
 from corpusforge.stage import Stage, Where
 from corpusforge.store.object_blobs import AnyBlobs
 
-GPU = "GPU"
-"""Name of the resource that a worker offers (`dask worker … --resources GPU=1`), of which a `gpu` stage takes one."""
-WATCH = 1.0
-"""Seconds between two looks at who is in the cluster."""
 QUIET = {
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.low-level-log-length": 10,
@@ -42,8 +40,6 @@ QUIET = {
 """Dask's settings while a build lasts. Nobody here asks how late its loops are, nor what its threads do, many times a
 second in each process; and it would keep the last thousand messages, with all the items in them.
 """
-PATIENCE = 10.0
-"""Seconds in which a scheduler has to answer, and a cluster of our own to end."""
 
 
 class DaskExecutor:
@@ -58,6 +54,7 @@ class DaskExecutor:
 
     Raises:
         MissingDependency: Dask is not installed.
+        RecipeError: No scheduler can have this address.
     """
 
     chunks = Chunks(seconds=0.5, longest=500)
@@ -67,6 +64,8 @@ class DaskExecutor:
     ) -> None:
         if find_spec("distributed") is None:
             raise MissingDependency("the Dask executor is not installed: pip install 'corpusforge[dask]'")
+        if address is not None and not re.fullmatch(r"tcp://(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}", address):
+            raise RecipeError(f"--dask {address}: expected tcp://host:8786, the address that `dask scheduler` prints")
         self._stages = stages
         self._blobs = blobs
         self._address = address
@@ -76,8 +75,8 @@ class DaskExecutor:
         self._probe = hashlib.sha256(self._token.encode()).hexdigest()
         self._setup: Setup | None = None
         self._numbers: set[int] = set()
-        self._workers: dict[str, _Worker] = {}
-        self._changed = asyncio.Event()
+        self._members: Members | None = None
+        self._waiting = False
         self._sent: set[_Sent] = set()
         self._suspects = asyncio.Lock()
         self._lost: BuildStopped | None = None
@@ -96,8 +95,10 @@ class DaskExecutor:
         """A chunk for every thread, or GPU, and one more for every worker, which starts while another's reply is on
         its way.
         """
-        fit = [worker for worker in self._workers.values() if worker.can(self._of(where))]
-        units = [worker.gpus if where == "gpu" else worker.threads for worker in fit]
+        members = self._members.able([]) if self._members is not None else []
+        numbers = self._of(where)
+        fit = [member for member in members if any(member.can([number]) for number in numbers)]
+        units = [member.gpus if where == "gpu" else member.threads for member in fit]
         return max(1, sum(units) + len(units))
 
     def _of(self, where: Where) -> list[int]:
@@ -121,19 +122,28 @@ class DaskExecutor:
         self._numbers.update(ours)
         self._put([self._token.encode()])
         self._setup = self._new_setup(languages)
-        if self._client is None:
+        if self._members is None:
             await self._connect()
+            self._members = Members(self._client, self._shown, self._stages, self._note)
             self._watcher = asyncio.create_task(self._watch())
-        for worker in self._workers.values():
-            worker.checked = False
-        await self._refresh()
-        if not self._workers:
-            self._note(f"no worker yet in the Dask cluster at {self._shown}: waiting for one")
-        while not self._workers:
+        self._members.ask(self._setup, self._numbers)
+        told = False
+        while True:
+            try:
+                await self._refresh(self._members)
+            except OSError as error:
+                raise self._lose() from error
+            await self._members.answered(ours)
+            if self._members:
+                break
+            if not told:
+                told = True
+                self._note(f"no worker yet in the Dask cluster at {self._shown}: waiting for one")
             await asyncio.sleep(WATCH)
-            await self._refresh()
+            if self._lost is not None:
+                raise self._lost
         for number in ours:
-            self._must_be_possible(number)
+            self._members.must_be_possible(number)
 
     def _new_setup(self, languages: frozenset[str]) -> Setup:
         settings = {
@@ -155,7 +165,8 @@ class DaskExecutor:
 
         library: Any = distributed  # has no types for either
         # What Dask says of lost workers and schedulers is said here, in one line; its own pages of it help nobody.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._borrowed.enter_context(dask.config.set(QUIET))
         if self._address is None:
             self._borrowed.callback(_put_back, {name: os.environ.get(name) for name in _for_workers()})
@@ -170,36 +181,37 @@ class DaskExecutor:
                 silence_logs=logging.CRITICAL,
                 asynchronous=True,
             )
+        client = library.Client(
+            self._cluster or self._address, asynchronous=True, timeout=PATIENCE, set_as_default=False
+        )
         try:
-            self._client = await library.Client(
-                self._cluster or self._address, asynchronous=True, timeout=PATIENCE, set_as_default=False
-            )
-        except ValueError as error:
-            raise RecipeError(f"--dask {self._address}: {error}; expected tcp://host:8786") from error
+            async with asyncio.timeout(2 * PATIENCE):  # a server that is no scheduler may never answer
+                self._client = await client
         except OSError as error:
+            with contextlib.suppress(OSError):
+                await client.close(timeout=1)
             raise BuildStopped(
                 f"no Dask scheduler answers at {self._shown} within {PATIENCE:g} s. Start one (`dask scheduler`), or "
                 "correct --dask"
+            ) from error
+        if self._cluster is None:
+            await self._see_scheduler()
+
+    async def _see_scheduler(self) -> None:
+        """The scheduler unpickles what it hands on: where it lacks corpusforge, every chunk would fail."""
+        try:
+            await self._client.run_on_scheduler(dask_worker.here)
+        except OSError as error:
+            raise self._lose() from error
+        except Exception as error:
+            raise MissingDependency(
+                f"the Dask scheduler at {self._shown} cannot import corpusforge ({failure(error).error}): install "
+                f"corpusforge {__version__} there, too"
             ) from error
 
     @property
     def _shown(self) -> str:
         return self._address or "127.0.0.1"
-
-    def _must_be_possible(self, number: int) -> None:
-        stage = self._stages[number]
-        if any(worker.can([number]) for worker in self._workers.values()):
-            return
-        able = [worker for worker in self._workers.values() if stage.where != "gpu" or worker.gpus]
-        if not able:
-            raise MissingDependency(
-                f"stage '{stage.name}' takes a GPU, and no worker at {self._shown} offers one: start it with "
-                f"`dask worker {self._shown} --resources {GPU}=1` (a worker without a GPU may offer it, too)"
-            )
-        reasons = [worker.reasons[number] for worker in able]
-        words = "; ".join(f"{worker.address}: {worker.reasons[number]}" for worker in able)
-        kind = RecipeError if all(isinstance(reason, RecipeError) for reason in reasons) else MissingDependency
-        raise kind(f"no worker can run stage '{stage.name}': {words}")
 
     # Who is there
 
@@ -209,8 +221,9 @@ class DaskExecutor:
             if self._client.status != "running":
                 self._lose()
                 return
-            with contextlib.suppress(OSError):
-                await self._refresh()
+            if self._members is not None:
+                with contextlib.suppress(OSError):
+                    await self._refresh(self._members)
 
     def _lose(self) -> BuildStopped:
         if self._lost is None:
@@ -218,48 +231,18 @@ class DaskExecutor:
                 f"the connection to the Dask scheduler at {self._shown} is lost. What is done is kept; the same "
                 "command goes on when there is a scheduler again"
             )
-            self._wake()
+            if self._members is not None:
+                self._members.wake()
         return self._lost
 
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def _refresh(self) -> None:
-        """Learn who has come and gone, and look at those who are new."""
-        known = (await self._client.scheduler.identity(n_workers=-1))["workers"]
-        for address in [address for address in self._workers if address not in known]:
-            del self._workers[address]
-        await asyncio.gather(
-            *(
-                self._look_at(address, entry)
-                for address, entry in known.items()
-                if entry.get("status") == "running"
-                and (address not in self._workers or not self._workers[address].checked)
-            )
-        )
+    async def _refresh(self, members: Members) -> None:
+        """Learn who has come and gone; what was sent to those who are gone is sent to others."""
+        await members.refresh()
         for sent in list(self._sent):
             # Dask would wait for the very workers that were named, and those that come in their place have new names.
-            if not any(address in self._workers for address in sent.workers):
+            if not any(address in members for address in sent.workers):
                 sent.again = True
                 await sent.future.cancel()
-        self._wake()
-
-    async def _look_at(self, address: str, entry: Mapping[str, Any]) -> None:
-        gpus = int(entry.get("resources", {}).get(GPU, 0))
-        numbers = sorted(n for n in self._numbers if gpus or self._stages[n].where != "gpu")
-        found = await self._client.run(dask_worker.check, self._setup, numbers, workers=[address], on_error="return")
-        checked = found.get(address)
-        if isinstance(checked, Exception) and not isinstance(checked, OSError):
-            error = MissingDependency(f"{failure(checked).error}: install corpusforge {__version__} there")
-            checked = Checked(dict.fromkeys(numbers, error), shared=True)
-        if not isinstance(checked, Checked):
-            return  # gone again
-        before = self._workers.get(address)
-        self._workers[address] = _Worker(address, int(entry["nthreads"]), gpus, frozenset(numbers), checked)
-        for number, reason in checked.reasons.items():
-            if before is None or number not in before.reasons:
-                self._note(f"worker {address} gets no '{self._stages[number].name}': {reason}")
 
     # Work
 
@@ -297,14 +280,13 @@ class DaskExecutor:
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
 
-        numbers = range(stage, last + 1)
         while True:
-            workers = await self._fit(numbers)
+            numbers, workers = await self._fit(range(stage, last + 1))
             blind = not all(worker.shared for worker in workers)
             contents = await asyncio.to_thread(self._needed, numbers, items) if blind else {}
             sent = self._send(numbers, items, contents, workers)
             try:
-                made: Made | None = await sent.future
+                made: Made | Unfit | None = await sent.future
             except KilledWorker:
                 tries -= 1
                 if not tries:
@@ -321,24 +303,34 @@ class DaskExecutor:
             finally:
                 self._sent.discard(sent)
                 sent.future.release()
-            if made is None:
+            if isinstance(made, Unfit) and self._members is not None:
+                self._members.refuse(made.address, numbers, made.reason)
+            if not isinstance(made, Made):
                 continue
             if made.contents:
                 await asyncio.to_thread(self._put, made.contents.values())
             return made.replies
 
-    async def _fit(self, numbers: range) -> list[_Worker]:
-        """The workers that can run these stages; waits until there is one."""
+    async def _fit(self, numbers: range) -> tuple[range, list[Member]]:
+        """The workers that can run these stages, or the first of them if none can run all; waits until there is one."""
+        assert self._members is not None
         while True:
             if self._lost is not None:
                 raise self._lost
-            fit = [worker for worker in self._workers.values() if worker.can(numbers)]
-            if fit:
-                return fit
-            await self._changed.wait()
+            for stop in range(numbers.stop, numbers.start, -1):
+                some = range(numbers.start, stop)
+                if fit := self._members.able(some):
+                    self._waiting = False
+                    return some, fit
+            self._members.must_have_hope(numbers.start)
+            if not self._waiting:
+                self._waiting = True
+                name = self._stages[numbers.start].name
+                self._note(f"no worker at {self._shown} can run '{name}' now: waiting for one")
+            await self._members.change()
 
     def _send(
-        self, numbers: range, items: Sequence[Utterance], contents: Mapping[str, bytes], workers: Iterable[_Worker]
+        self, numbers: range, items: Sequence[Utterance], contents: Mapping[str, bytes], workers: Iterable[Member]
     ) -> _Sent:
         addresses = [worker.address for worker in workers]
         try:
@@ -380,6 +372,8 @@ class DaskExecutor:
         with self._borrowed:
             if self._watcher is not None:
                 self._watcher.cancel()
+            if self._members is not None:
+                self._members.close()
             if self._setup is not None:
                 with contextlib.suppress(OSError, CorpusforgeError):
                     self._blobs.remove(self._probe)
@@ -409,23 +403,6 @@ def _put_back(environment: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-class _Worker:
-    """A worker that has been looked at."""
-
-    def __init__(self, address: str, threads: int, gpus: int, numbers: frozenset[int], checked: Checked) -> None:
-        self.address = address
-        self.threads = threads
-        self.gpus = gpus
-        self.reasons = checked.reasons
-        self.shared = checked.shared
-        self.checked = True
-        self._able = numbers - checked.reasons.keys()
-
-    def can(self, numbers: Iterable[int]) -> bool:
-        """Whether it can run all of these stages."""
-        return self._able.issuperset(numbers)
 
 
 class _Sent:

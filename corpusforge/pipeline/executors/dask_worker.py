@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from corpusforge import __version__
-from corpusforge.errors import CorpusforgeError, MissingDependency
+from corpusforge.errors import BuildStopped, CorpusforgeError, MissingDependency, WorkspaceError
 from corpusforge.items import Done, Json, Utterance
 from corpusforge.pipeline.executors.base import Reply
 from corpusforge.pipeline.executors.local import LocalExecutor
@@ -82,9 +82,25 @@ class Checked:
     shared: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A worker cannot do what it was sent; nothing is wrong with the items.
+
+    Attributes:
+        address: Of the worker.
+        reason: Why.
+    """
+
+    address: str
+    reason: CorpusforgeError
+
+
 _benches: dict[str, _Bench] = {}
-_folders: dict[str, Path] = {}
-"""Where a build may keep files of its own: known from its first check on, after its bench has ended, too."""
+
+
+def here() -> str:
+    """The version of corpusforge in this process."""
+    return __version__
 
 
 async def check(setup: Setup, numbers: Sequence[int], dask_worker: Any = None) -> Checked:
@@ -95,18 +111,24 @@ async def check(setup: Setup, numbers: Sequence[int], dask_worker: Any = None) -
         numbers: Of the stages.
         dask_worker: Dask's object for this worker, which Dask gives.
     """
-    _folders[setup.token] = Path(dask_worker.local_directory)
-    bench = _bench(setup)
+    bench = _bench(setup, dask_worker)
     return Checked(await bench.unfit(setup, numbers), bench.shared)
 
 
-async def work(setup: Setup, stage: int, last: int, items: bytes, contents: Mapping[str, bytes]) -> Made | None:
+async def work(setup: Setup, stage: int, last: int, items: bytes, contents: Mapping[str, bytes]) -> Made | Unfit | None:
     """Run pickled items through stages; `contents` are the blobs they need, unless this worker sees the store.
 
     Returns:
         None if the build was ended meanwhile.
+
+    Raises:
+        WorkspaceError: The store cannot be written.
+        BuildStopped: A stage cannot go on.
     """
-    bench = _bench(setup)
+    from distributed import get_worker
+
+    worker: Any = get_worker()
+    bench = _bench(setup, worker)
     bench.hold()
     task = asyncio.create_task(bench.work(setup, range(stage, last + 1), pickle.loads(items), contents))
     bench.tasks.add(task)
@@ -114,6 +136,12 @@ async def work(setup: Setup, stage: int, last: int, items: bytes, contents: Mapp
         return await task
     except asyncio.CancelledError:
         return None
+    except Exception as error:
+        # Failures of items are among the replies. This is the worker's own: its disk, its memory, what it lacks.
+        if isinstance(error, BuildStopped) or (isinstance(error, WorkspaceError) and bench.shared):
+            raise
+        reason = error if isinstance(error, CorpusforgeError) else MissingDependency(failure(error).error)
+        return Unfit(worker.address, reason)
     finally:
         bench.tasks.discard(task)
         bench.let_go()
@@ -126,9 +154,9 @@ async def end(token: str) -> None:
         await bench.close()
 
 
-def _bench(setup: Setup) -> _Bench:
+def _bench(setup: Setup, worker: Any) -> _Bench:
     if setup.token not in _benches:
-        _benches[setup.token] = _Bench(setup, _folders[setup.token])
+        _benches[setup.token] = _Bench(setup, Path(worker.local_directory))
     return _benches[setup.token]
 
 
