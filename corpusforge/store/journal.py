@@ -45,14 +45,18 @@ class Journal:
         self._write(json.dumps(corpus._asdict()) + "\n")
 
     def _write(self, text: str) -> None:
-        if self._handle is None:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            size = os.fstat(self._handle).st_size
-            if size and os.pread(self._handle, 1, size - 1) != b"\n":  # a killed build's torn line ends here
-                text = "\n" + text
-        data = memoryview(text.encode("ascii"))
-        while data:
-            data = data[os.write(self._handle, data) :]
+        try:
+            if self._handle is None:
+                self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+                size = os.fstat(self._handle).st_size
+                if size and os.pread(self._handle, 1, size - 1) != b"\n":  # a torn line ends here
+                    text = "\n" + text
+            data = memoryview(text.encode("ascii"))
+            while data:
+                data = data[os.write(self._handle, data) :]
+        except OSError:
+            self.close()  # the next write looks again how the file ends
+            raise
 
     def close(self) -> None:
         """Close the file."""
