@@ -32,6 +32,11 @@ class Journal:
         self.path = path
         self._handle: int | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever written to it."""
+        return not self.path.exists() or self.path.stat().st_size == 0
+
     def append(self, rows: Iterable[tuple[bytes, Result]]) -> None:
         """Write results at the end, in one write.
 

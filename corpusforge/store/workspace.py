@@ -135,11 +135,11 @@ class Workspace:
         """The open index."""
         if self._index is None:
             path = self.root / "index.sqlite"
-            absent = not path.exists()
+            absent, new = not path.exists(), self.journal.empty
             try:
-                if absent and self.journal.path.exists():
+                if absent and not new:
                     raise IndexDamaged("index.sqlite is missing")
-                self._index = Index(_IN_MEMORY if absent and self._reading else path)
+                self._index = Index(_IN_MEMORY if absent and self._reading else path, new)
             except IndexDamaged as damage:
                 self.rebuild(str(damage))
         assert self._index is not None
@@ -160,12 +160,12 @@ class Workspace:
             return
         path, new = self.root / "index.sqlite", self.root / "index.new.sqlite"
         _unlink(new)
-        index = Index(new)
         try:
-            with index.in_haste():
+            with contextlib.closing(Index(new)) as index, index.in_haste():
                 self._fill(index)
-        finally:
-            index.close()
+        except BaseException:
+            _unlink(new)  # on a full disk it is in the way
+            raise
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, self.root / "index.damaged.sqlite")
         _unlink(path)
