@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,7 +71,10 @@ class Journal:
             self._handle = None
 
     def read(self) -> Iterator[tuple[bytes, Result] | CorpusLine]:
-        """Every result, and every corpus, in order; torn or foreign lines are passed over."""
+        """Every result, and every corpus, in order; torn or foreign lines are passed over.
+
+        What is inside an outcome is left to `blobs_of`, which decodes it.
+        """
         if not self.path.exists():
             return
         with open(self.path, "rb") as file:
@@ -78,10 +82,13 @@ class Journal:
                 try:
                     row = json.loads(line)
                     if "corpus" in row:
-                        yield CorpusLine(str(row["corpus"]), str(row["folder"]))
+                        (row["corpus"] + row["folder"]).encode()  # not every JSON string is text to SQLite
+                        yield CorpusLine(row["corpus"], row["folder"])
                     else:
-                        yield bytes.fromhex(row["key"]), Result(*(row[name] for name in Result._fields))
-                except (ValueError, KeyError, TypeError):
+                        result = Result(*(row[name] for name in Result._fields))
+                        if _is_sound(result):
+                            yield bytes.fromhex(row["key"]), result
+                except (ValueError, KeyError, TypeError, AttributeError):
                     continue
 
     def rewrite(self, rows: Iterable[tuple[bytes, Result]], corpora: Iterable[CorpusLine]) -> None:
@@ -96,6 +103,18 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.path)
+
+
+def _is_sound(result: Result) -> bool:
+    """Whether the index can hold a result. Raises ValueError, KeyError, TypeError or AttributeError if not."""
+    (result.outcome + result.inputs).encode()
+    return result.seconds >= 0 and _names_a_stage(result.settings)
+
+
+@lru_cache(maxsize=4096)
+def _names_a_stage(settings: str) -> bool:
+    document = json.loads(settings.encode())
+    return isinstance(document["settings"], dict) and isinstance(document["stage"], str) and "version" in document
 
 
 def _line(key: bytes, result: Result) -> str:

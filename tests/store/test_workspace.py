@@ -214,6 +214,67 @@ def test_a_torn_or_foreign_journal_line_is_passed_over(tmp_path: Path) -> None:
         assert known(workspace) == {*first, *more}
 
 
+GOOD = {
+    "key": "ab" * 32,
+    "status": DONE,
+    "outcome": '{"blobs":{},"fields":{}}',
+    "settings": '{"settings":{},"stage":"speak","version":1}',
+    "inputs": "{}",
+    "seconds": 1,
+}
+REFUSED = {**GOOD, "status": REJECTED, "outcome": '{"details":{},"reason":"no"}'}
+
+
+@pytest.mark.parametrize("line", [GOOD, REFUSED], ids=["done", "rejected"])
+def test_a_line_that_is_whole_is_taken_over(tmp_path: Path, line: dict[str, object]) -> None:
+    with Workspace(tmp_path) as workspace:
+        workspace.journal.path.write_text(json.dumps(line) + "\n")
+        assert known(workspace) == {b"\xab" * 32}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {**GOOD, "outcome": "x"},
+        {**GOOD, "outcome": "[]"},
+        {**GOOD, "outcome": "{}"},
+        {**GOOD, "outcome": None},
+        {**GOOD, "outcome": '{"blobs":{},"fields":[]}'},
+        {**GOOD, "outcome": '{"blobs":[],"fields":{}}'},
+        {**GOOD, "outcome": '{"blobs":{"audio":3},"fields":{}}'},
+        {**GOOD, "outcome": '{"blobs":{"audio":3},"fields":{"audio":7}}'},
+        {**GOOD, "outcome": '{"blobs":{"audio":3},"fields":{"audio":"\\u0000"}}'},
+        {**GOOD, "outcome": json.dumps({"blobs": {"audio": None}, "fields": {"audio": "ab" * 32}})},
+        {**GOOD, "outcome": '{"blobs":{},"fields":{"text":"\ud840"}}'},
+        {**GOOD, "status": 7},
+        {**GOOD, "status": REJECTED},
+        {**GOOD, "settings": "x"},
+        {**GOOD, "settings": "{}"},
+        {**GOOD, "settings": []},
+        {**GOOD, "inputs": None},
+        {**GOOD, "seconds": None},
+        {**GOOD, "seconds": float("nan")},
+        {**GOOD, "key": "ab_"},
+        {**REFUSED, "status": DONE},
+        {**REFUSED, "outcome": "x"},
+        {**REFUSED, "outcome": '{"reason":"no"}'},
+        {"corpus": 7, "folder": "x"},
+        {"corpus": "other"},
+        {"corpus": "other", "folder": "\ud840"},
+    ],
+    ids=json.dumps,
+)
+def test_a_line_that_is_json_but_no_result_is_passed_over(tmp_path: Path, line: dict[str, object]) -> None:
+    with Workspace(tmp_path) as workspace:
+        keys = fill(workspace, 2)
+        journal = workspace.journal.path
+        journal.write_text(json.dumps(line) + "\n" + journal.read_text())
+        workspace.rebuild("test")
+        assert known(workspace) == set(keys)
+        assert [corpus.name for corpus in workspace.index.corpora()] == ["toy"]
+        assert workspace.verify().lost == 0
+
+
 def test_gc_drops_what_no_corpus_reaches(tmp_path: Path) -> None:
     with Workspace(tmp_path) as workspace:
         kept = fill(workspace, 5, "kept")
