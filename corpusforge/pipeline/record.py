@@ -6,7 +6,7 @@ import asyncio
 
 from corpusforge.errors import WorkspaceError
 from corpusforge.items import Done, Failed, Rejected
-from corpusforge.store.index import Failure, Result
+from corpusforge.store.index import Failure, IndexDamaged, Result
 from corpusforge.store.workspace import Workspace, mend
 
 FLUSH_SECONDS = 0.4
@@ -23,8 +23,9 @@ class Recorder:
         self.workspace = workspace
         self.corpus = corpus
         self.known: dict[bytes, Done | Rejected] = {}
-        self.error: WorkspaceError | None = None
+        self.error: WorkspaceError | IndexDamaged | None = None
         self._results: list[tuple[bytes, Result]] = []
+        self._journalled = 0  # the first so many of them: the index has refused them
         self._walks: list[tuple[str, bytes, bytes]] = []
         self._failures: list[tuple[bytes, Failure]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -52,7 +53,7 @@ class Recorder:
     def _flush_and_keep_error(self) -> None:
         try:
             self.flush()
-        except WorkspaceError as error:
+        except (WorkspaceError, IndexDamaged) as error:
             self.error = error
 
     def flush(self) -> None:
@@ -60,6 +61,7 @@ class Recorder:
 
         Raises:
             WorkspaceError: The disk is full or not writable. What the index does not have is made again next time.
+            IndexDamaged: A rebuild finds in the journal what was to be written.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -67,15 +69,16 @@ class Recorder:
         if not (self._results or self._walks or self._failures):
             return
         try:
-            self.workspace.journal.append(self._results)
+            self.workspace.journal.append(self._results[self._journalled :])
         except OSError as error:
             raise WorkspaceError(
                 f"cannot write {self.workspace.journal.path}: {error.strerror}. {mend(error)}"
             ) from error
+        self._journalled = len(self._results)
         index = self.workspace.index
         with index.transaction():
             index.put_results(self._results)
             index.put_walks(self.corpus, self._walks)
             index.put_failures(self._failures)
-        self._results, self._walks, self._failures = [], [], []
+        self._results, self._walks, self._failures, self._journalled = [], [], [], 0
         self.known.clear()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
-
-_counter = itertools.count()
 
 
 class Blobs:
@@ -70,9 +68,10 @@ class Blobs:
             self._mend(sha256, content)
             return sha256
         self._temporary.mkdir(parents=True, exist_ok=True)
-        temporary = self._temporary / f"{os.getpid()}-{next(_counter)}"
+        # By chance, not by process: containers and machines that share the folder number their processes alike.
+        temporary = self._temporary / secrets.token_hex(16)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
         try:
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
             with open(handle, "wb") as file:
                 file.write(content)
             target = self.path(sha256)

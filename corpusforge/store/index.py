@@ -128,21 +128,37 @@ class KnownCorpus(NamedTuple):
 class Index:
     """An open index. Opening one costs about a millisecond, whatever its size."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, new: bool = True) -> None:
+        """Open the index in a file.
+
+        Args:
+            path: Of the file; it is made if it is not there.
+            new: Whether it may be one that was never filled; else an empty file is a damaged one.
+
+        Raises:
+            IndexDamaged: It cannot be read, or is of another version.
+        """
         self.path = path
         self._settings_ids: dict[str, int] = {}
         with translated(path):
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            # Keys are random: without room for the pages they fall on, each result reads and writes pages anew.
-            self._db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-            self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._create()
-            elif version != INDEX_VERSION:
+            try:
+                self._open(new)
+            except BaseException:
                 self._db.close()
-                raise IndexDamaged(f"it has version {version}, this program reads version {INDEX_VERSION}")
+                raise
+
+    def _open(self, new: bool) -> None:
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        # Keys are random: without room for the pages they fall on, each result reads and writes pages anew.
+        self._db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version == 0 and new:
+            self._create()
+        elif version != INDEX_VERSION:
+            found = f"it has version {version}, this program reads version {INDEX_VERSION}"
+            raise IndexDamaged(found if version else "it is empty")
 
     def _create(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -162,10 +178,12 @@ class Index:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._settings_ids.clear()  # rows that these numbers stood for may be gone
+                if self._db.in_transaction:  # a full disk has ended it already
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     @contextmanager
     def in_haste(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,11 @@ class Journal:
         self.path = path
         self._handle: int | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever written to it."""
+        return not self.path.exists() or self.path.stat().st_size == 0
+
     def append(self, rows: Iterable[tuple[bytes, Result]]) -> None:
         """Write results at the end, in one write.
 
@@ -45,14 +51,18 @@ class Journal:
         self._write(json.dumps(corpus._asdict()) + "\n")
 
     def _write(self, text: str) -> None:
-        if self._handle is None:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            size = os.fstat(self._handle).st_size
-            if size and os.pread(self._handle, 1, size - 1) != b"\n":  # a killed build's torn line ends here
-                text = "\n" + text
-        data = memoryview(text.encode("ascii"))
-        while data:
-            data = data[os.write(self._handle, data) :]
+        try:
+            if self._handle is None:
+                self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+                size = os.fstat(self._handle).st_size
+                if size and os.pread(self._handle, 1, size - 1) != b"\n":  # a torn line ends here
+                    text = "\n" + text
+            data = memoryview(text.encode("ascii"))
+            while data:
+                data = data[os.write(self._handle, data) :]
+        except OSError:
+            self.close()  # the next write looks again how the file ends
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -61,7 +71,10 @@ class Journal:
             self._handle = None
 
     def read(self) -> Iterator[tuple[bytes, Result] | CorpusLine]:
-        """Every result, and every corpus, in order; torn or foreign lines are passed over."""
+        """Every result, and every corpus, in order; torn or foreign lines are passed over.
+
+        What is inside an outcome is left to `blobs_of`, which decodes it.
+        """
         if not self.path.exists():
             return
         with open(self.path, "rb") as file:
@@ -69,10 +82,13 @@ class Journal:
                 try:
                     row = json.loads(line)
                     if "corpus" in row:
-                        yield CorpusLine(str(row["corpus"]), str(row["folder"]))
+                        (row["corpus"] + row["folder"]).encode()  # not every JSON string is text to SQLite
+                        yield CorpusLine(row["corpus"], row["folder"])
                     else:
-                        yield bytes.fromhex(row["key"]), Result(*(row[name] for name in Result._fields))
-                except (ValueError, KeyError, TypeError):
+                        result = Result(*(row[name] for name in Result._fields))
+                        if _is_sound(result):
+                            yield bytes.fromhex(row["key"]), result
+                except (ValueError, KeyError, TypeError, AttributeError):
                     continue
 
     def rewrite(self, rows: Iterable[tuple[bytes, Result]], corpora: Iterable[CorpusLine]) -> None:
@@ -87,6 +103,18 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.path)
+
+
+def _is_sound(result: Result) -> bool:
+    """Whether the index can hold a result. Raises ValueError, KeyError, TypeError or AttributeError if not."""
+    (result.outcome + result.inputs).encode()
+    return result.seconds >= 0 and _names_a_stage(result.settings)
+
+
+@lru_cache(maxsize=4096)
+def _names_a_stage(settings: str) -> bool:
+    document = json.loads(settings.encode())
+    return isinstance(document["settings"], dict) and isinstance(document["stage"], str) and "version" in document
 
 
 def _line(key: bytes, result: Result) -> str:

@@ -7,6 +7,7 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -17,7 +18,7 @@ from typing import TypeVar
 
 from corpusforge.errors import WorkspaceError, nearest
 from corpusforge.garbage import collected_seldom
-from corpusforge.store.index import DONE, Index, IndexDamaged, KnownCorpus, Result
+from corpusforge.store.index import DONE, REJECTED, Index, IndexDamaged, KnownCorpus, Result
 from corpusforge.store.journal import CorpusLine, Journal
 from corpusforge.store.object_blobs import AnyBlobs, open_blobs
 
@@ -26,6 +27,7 @@ T = TypeVar("T")
 FOLDER = ".corpusforge"
 _IN_MEMORY = Path(":memory:")
 """SQLite's name for a database that no file holds."""
+_SHA256 = re.compile("[0-9a-f]{64}")
 REBUILT_AT_ONCE = 50_000
 """Lines of the journal that a rebuild takes into the index in one transaction."""
 
@@ -135,11 +137,11 @@ class Workspace:
         """The open index."""
         if self._index is None:
             path = self.root / "index.sqlite"
-            absent = not path.exists()
+            absent, new = not path.exists(), self.journal.empty
             try:
-                if absent and self.journal.path.exists():
+                if absent and not new:
                     raise IndexDamaged("index.sqlite is missing")
-                self._index = Index(_IN_MEMORY if absent and self._reading else path)
+                self._index = Index(_IN_MEMORY if absent and self._reading else path, new)
             except IndexDamaged as damage:
                 self.rebuild(str(damage))
         assert self._index is not None
@@ -160,12 +162,12 @@ class Workspace:
             return
         path, new = self.root / "index.sqlite", self.root / "index.new.sqlite"
         _unlink(new)
-        index = Index(new)
         try:
-            with index.in_haste():
+            with contextlib.closing(Index(new)) as index, index.in_haste():
                 self._fill(index)
-        finally:
-            index.close()
+        except BaseException:
+            _unlink(new)  # on a full disk it is in the way
+            raise
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, self.root / "index.damaged.sqlite")
         _unlink(path)
@@ -193,7 +195,12 @@ class Workspace:
             return work()
 
     def _has_blobs(self, result: Result) -> bool:
-        return all(self.blobs.size(sha256) == size for sha256, size in blobs_of(result).items())
+        """Whether a result is one, and all that it names is there."""
+        try:
+            blobs = blobs_of(result)
+        except ValueError:
+            return False
+        return all(self.blobs.size(sha256) == size for sha256, size in blobs.items())
 
     def close(self) -> None:
         """Close index and journal."""
@@ -372,11 +379,22 @@ def _unlink(index: Path) -> None:
 
 
 def blobs_of(result: Result) -> dict[str, int]:
-    """The blobs that a result names, with their sizes in bytes."""
-    if result.status != DONE:
-        return {}
+    """The blobs that a result names, with their sizes in bytes.
+
+    Raises:
+        ValueError: Its outcome is none.
+    """
     outcome = json.loads(result.outcome)
-    return {outcome["fields"][name]: size for name, size in outcome["blobs"].items()}
+    try:
+        if result.status == REJECTED and outcome.keys() >= {"reason", "details"}:
+            return {}
+        if result.status == DONE and isinstance(outcome["fields"], dict):
+            blobs = {outcome["fields"][name]: size for name, size in outcome["blobs"].items()}
+            if all(_SHA256.fullmatch(sha256) and size >= 0 for sha256, size in blobs.items()):
+                return blobs
+    except (KeyError, TypeError, AttributeError):
+        pass
+    raise ValueError(f"no outcome: {result.outcome}")
 
 
 def mend(error: OSError) -> str:

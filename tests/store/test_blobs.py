@@ -97,3 +97,64 @@ while True:
     assert all(not blobs.damaged(name) for name in blobs)
     blobs.clear_temporary()
     assert os.listdir(tmp_path / "blobs" / "tmp") == []
+
+
+def test_writers_with_the_same_process_number_do_not_meet(tmp_path: Path) -> None:
+    """As in two containers, or on two machines, that share the folder."""
+    code = """
+import os, sys
+from pathlib import Path
+from corpusforge.store.blobs import Blobs
+os.getpid = lambda: 7
+blobs = Blobs(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(400):
+    blobs.put(f"{sys.argv[2]} {number} ".encode() * 20_000)
+"""
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "blobs"), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    assert [writer.communicate()[1] for writer in writers] == ["", ""]
+    blobs = Blobs(tmp_path / "blobs")
+    names = list(blobs)
+    assert len(names) == 800
+    assert not any(blobs.damaged(name) for name in names)
+    assert os.listdir(tmp_path / "blobs" / "tmp") == []
+
+
+def test_a_fork_writes_under_names_of_its_own(blobs: Blobs) -> None:
+    """What a killed process left half-written stays, and is in nobody's way."""
+    code = """
+import os, resource, signal, sys
+from pathlib import Path
+from corpusforge.store.blobs import Blobs
+os.getpid = lambda: 7
+blobs = Blobs(Path(sys.argv[1]))
+blobs.put(b"before the fork")
+if os.fork() == 0:
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # which kills it in the middle of the file
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    blobs.put(b"x" * 2000)
+os.wait()
+blobs.put(b"y" * 2000)
+"""
+    subprocess.run([sys.executable, "-c", code, str(blobs.root)], check=True)
+    assert len(list(blobs)) == 2
+    assert len(os.listdir(blobs.root / "tmp")) == 1
+    blobs.clear_temporary()
+    assert os.listdir(blobs.root / "tmp") == []

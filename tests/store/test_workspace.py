@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -83,7 +84,9 @@ def test_a_folder_that_cannot_be_made_is_answered_with_words(tmp_path: Path) -> 
         Workspace(tmp_path / "file")
 
 
-@pytest.mark.parametrize("damage", ["gone", "not a database", "cut", "zeroed pages", "another version"])
+@pytest.mark.parametrize(
+    "damage", ["gone", "empty", "no tables", "not a database", "cut", "zeroed pages", "another version"]
+)
 def test_a_damaged_index_is_rebuilt_from_the_journal(tmp_path: Path, damage: str) -> None:
     with Workspace(tmp_path) as workspace:
         keys = fill(workspace, 50)
@@ -91,6 +94,12 @@ def test_a_damaged_index_is_rebuilt_from_the_journal(tmp_path: Path, damage: str
     content = path.read_bytes()
     if damage == "gone":
         path.unlink()
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "no tables":
+        path.unlink()
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
     elif damage == "not a database":
         path.write_bytes(b"hello" * 100)
     elif damage == "cut":
@@ -109,6 +118,41 @@ def test_a_damaged_index_is_rebuilt_from_the_journal(tmp_path: Path, damage: str
         assert found == set(keys)
         assert workspace.rebuilt
         assert [entry.name for entry in workspace.index.corpora()] == ["toy"]
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_an_index_whose_making_was_killed_is_new_while_the_journal_has_nothing(tmp_path: Path, journal: bool) -> None:
+    with Workspace(tmp_path) as workspace:
+        (workspace.root / "index.sqlite").write_bytes(b"")
+        if journal:
+            workspace.journal.path.write_bytes(b"")
+        keys = fill(workspace, 5)
+        assert workspace.rebuilt is None
+    with Workspace(tmp_path) as workspace:
+        assert known(workspace) == set(keys)
+        assert workspace.rebuilt is None
+
+
+@pytest.mark.parametrize("small_disk", ["2m"], indirect=True)
+@pytest.mark.parametrize("room", [20_000, 100_000])
+def test_a_rebuild_for_which_there_is_no_room_leaves_nothing_behind(small_disk: Path, room: int) -> None:
+    with Workspace(small_disk) as workspace:
+        fill(workspace, 50)
+        rejected = Result(
+            REJECTED, '{"details":{},"reason":"no"}', '{"settings":{},"stage":"a","version":1}', "{}", 0.0
+        )
+        long = rejected._replace(inputs=json.dumps("x" * 2000))
+        workspace.journal.append((f"{number:032}".encode(), long) for number in range(100))
+        ballast = small_disk / "ballast"
+        with pytest.raises(OSError, match="No space left"):
+            ballast.write_bytes(bytes(2**21))
+        os.truncate(ballast, ballast.stat().st_size - room)
+        with pytest.raises(WorkspaceError, match="No space left on device"):
+            workspace.rebuild("test")
+        assert not list(workspace.root.glob("index.new*"))
+        ballast.unlink()
+        workspace.rebuild("test")
+        assert len(known(workspace)) == 150
 
 
 def test_a_rebuild_leaves_out_results_whose_blobs_are_gone(tmp_path: Path) -> None:
@@ -168,6 +212,56 @@ def test_a_torn_or_foreign_journal_line_is_passed_over(tmp_path: Path) -> None:
         more = fill(workspace, 2, "more")
         workspace.rebuild("test")
         assert known(workspace) == {*first, *more}
+
+
+GOOD = {
+    "key": "ab" * 32,
+    "status": DONE,
+    "outcome": '{"blobs":{},"fields":{}}',
+    "settings": '{"settings":{},"stage":"speak","version":1}',
+    "inputs": "{}",
+    "seconds": 1,
+}
+REFUSED = {**GOOD, "status": REJECTED, "outcome": '{"details":{},"reason":"no"}'}
+FOREIGN: list[dict[str, object]] = [
+    {**GOOD, "outcome": "x"},
+    {**GOOD, "outcome": "[]"},
+    {**GOOD, "outcome": "{}"},
+    {**GOOD, "outcome": None},
+    {**GOOD, "outcome": '{"blobs":{},"fields":[]}'},
+    {**GOOD, "outcome": '{"blobs":[],"fields":{}}'},
+    {**GOOD, "outcome": '{"blobs":{"audio":3},"fields":{}}'},
+    {**GOOD, "outcome": '{"blobs":{"audio":3},"fields":{"audio":7}}'},
+    {**GOOD, "outcome": '{"blobs":{"audio":3},"fields":{"audio":"\\u0000"}}'},
+    {**GOOD, "outcome": json.dumps({"blobs": {"audio": None}, "fields": {"audio": "ab" * 32}})},
+    {**GOOD, "outcome": '{"blobs":{},"fields":{"text":"\ud840"}}'},
+    {**GOOD, "status": 7},
+    {**GOOD, "status": REJECTED},
+    {**GOOD, "settings": "x"},
+    {**GOOD, "settings": "{}"},
+    {**GOOD, "settings": []},
+    {**GOOD, "inputs": None},
+    {**GOOD, "seconds": None},
+    {**GOOD, "seconds": float("nan")},
+    {**GOOD, "key": "ab_"},
+    {**REFUSED, "status": DONE},
+    {**REFUSED, "outcome": "x"},
+    {**REFUSED, "outcome": '{"reason":"no"}'},
+    {"corpus": 7, "folder": "x"},
+    {"corpus": "other"},
+    {"corpus": "other", "folder": "\ud840"},
+]
+
+
+def test_a_line_that_is_json_but_no_result_is_passed_over(tmp_path: Path) -> None:
+    good = [{**GOOD, "key": "01" * 32}, {**REFUSED, "key": "02" * 32}]
+    with Workspace(tmp_path) as workspace:
+        workspace.journal.path.write_text("".join(json.dumps(line) + "\n" for line in (*FOREIGN, *good)))
+        assert {key.hex(): result.outcome for key, result in workspace.index.all_results()} == {
+            line["key"]: line["outcome"] for line in good
+        }
+        assert workspace.index.corpora() == []
+        assert workspace.verify().lost == 0
 
 
 def test_gc_drops_what_no_corpus_reaches(tmp_path: Path) -> None:
