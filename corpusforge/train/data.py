@@ -65,6 +65,10 @@ class Dataset:
     digest: str
     audio: str
 
+    def rows(self, split: str) -> list[Example]:
+        """The examples of a split, one after the other."""
+        return [example for group in self.examples[split] for example in group]
+
 
 def read_dataset(
     folder: Corpus | str | os.PathLike[str],
