@@ -65,6 +65,10 @@ class Dataset:
     digest: str
     audio: str
 
+    def rows(self, split: str) -> list[Example]:
+        """The examples of a split, one after the other."""
+        return [example for group in self.examples[split] for example in group]
+
 
 def read_dataset(
     folder: Corpus | str | os.PathLike[str],
@@ -74,6 +78,7 @@ def read_dataset(
     seed: int = 42,
     hours: float | None = None,
     romanize: bool = False,
+    learn: bool = True,
     note: Callable[[str], None] = print,
 ) -> Dataset:
     """Reads the manifest of a corpus, and refuses what cannot be trained on.
@@ -86,24 +91,33 @@ def read_dataset(
         hours: At most so much speech of train, in whole parallel groups; all by default. Every language of the corpus
             counts, used or not, so that models of one language learn from the groups that a model of all learns from.
         romanize: Whether Tibetan text is read in Wylie transliteration.
+        learn: Whether it is to be trained on; what a model is only asked about may lack labels, languages and splits.
         note: Told, with the random split, how many articles are in more than one part.
 
     Raises:
-        CorpusError: No such corpus or language; the corpus is of another version; it has no labels; a split lacks a
-            language; a label is in one split only or not in train; `hours` are less than one group.
+        CorpusError: No such corpus or language; the corpus is of another version; `hours` are less than one group. To
+            learn from: it has no labels; dev has none; a split lacks a language; a label is in one split only or not in
+            train; a group has a language twice.
     """
     corpus = folder if isinstance(folder, Corpus) else Corpus(folder)
     used = _chosen(corpus, languages)
     clips: set[Clip] = set()
     records: list[Record] = []
     seconds: defaultdict[str, float] = defaultdict(float)
+    split_of: dict[str, str] = {}
     for record in corpus:
         clips.add(clip_of(record))
         seconds[record.group] += record.duration
+        if split_of.setdefault(record.group, record.split) != record.split and split == "manifest":
+            raise CorpusError(
+                f"{record.id} is in {record.split}, the rest of its group {record.group} in {split_of[record.group]}: "
+                "the manifest was edited. Build the corpus again"
+            )
         if record.lang in used:
             records.append(record)
     numbers = numbered(clips)
-    split_of = _random_splits(records, seed) if split == "random" else _manifest_splits(records)
+    if split == "random":
+        split_of = _random_splits(split_of, seed)
     if hours is not None:
         train = {group: seconds[group] for group, part in split_of.items() if part == "train"}
         left_out = train.keys() - _first_hours(corpus, train, hours)
@@ -125,14 +139,18 @@ def read_dataset(
         )
         groups[part].setdefault(record.group, []).append(example)
     examples = {name: tuple(map(tuple, found.values())) for name, found in groups.items()}
-    _check_labels(corpus, labels, examples)
-    _check_languages(corpus, used, examples)
+    if learn:
+        _check_groups(corpus, examples)
+        _check_labels(corpus, labels, examples)
+        _check_languages(corpus, used, examples)
     if split == "random":
         note(leaks(examples))
     return Dataset(used, labels, examples, _digest(used, labels, examples), digest_of(numbers))
 
 
-def dataset_of(config: TrainConfig, corpus: Corpus, note: Callable[[str], None] = print) -> Dataset:
+def dataset_of(
+    config: TrainConfig, corpus: Corpus, note: Callable[[str], None] = print, *, learn: bool = True
+) -> Dataset:
     """What a model with these settings is trained on and judged by; see `read_dataset`."""
     return read_dataset(
         corpus,
@@ -141,6 +159,7 @@ def dataset_of(config: TrainConfig, corpus: Corpus, note: Callable[[str], None] 
         seed=config.seed,
         hours=config.hours,
         romanize=config.romanizes,
+        learn=learn,
         note=note,
     )
 
@@ -167,20 +186,12 @@ def _chosen(corpus: Corpus, languages: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(language for language in corpus.languages if language in languages)
 
 
-def _manifest_splits(records: Iterable[Record]) -> dict[str, str]:
-    split_of: dict[str, str] = {}
-    for record in records:
-        if split_of.setdefault(record.group, record.split) != record.split:
-            raise CorpusError(
-                f"{record.id} is in {record.split}, the rest of its group {record.group} in {split_of[record.group]}: "
-                "the manifest was edited. Build the corpus again"
-            )
-    return split_of
+def _random_splits(names: Iterable[str], seed: int) -> dict[str, str]:
+    """Groups in the order of a hash: the same whatever the manifest's order and Python's version.
 
-
-def _random_splits(records: Iterable[Record], seed: int) -> dict[str, str]:
-    """Groups in the order of a hash: the same whatever the manifest's order and Python's version."""
-    groups = sorted({record.group for record in records}, key=lambda group: _rank(seed, group))
+    They are all of the corpus's, used or not, so that a model of one language is judged by what a model of all is.
+    """
+    groups = sorted(names, key=lambda group: _rank(seed, group))
     test = round(RANDOM_SHARES["test"] * len(groups))
     dev = test + round(RANDOM_SHARES["dev"] * len(groups))
     return {group: "test" if n < test else "dev" if n < dev else "train" for n, group in enumerate(groups)}
@@ -207,6 +218,18 @@ def _rank(seed: int, group: str) -> tuple[bytes, str]:
     return hashlib.sha256(f"{seed}:{group}".encode("utf-8", "surrogatepass")).digest(), group
 
 
+def _check_groups(corpus: Corpus, examples: Mapping[str, tuple[tuple[Example, ...], ...]]) -> None:
+    """A group is one sentence: LCL takes two rows of it for two languages."""
+    for group in (group for split in SPLITS for group in examples[split]):
+        if len({example.lang for example in group}) < len(group):
+            lang, count = Counter(example.lang for example in group).most_common(1)[0]
+            raise CorpusError(
+                f"{corpus.folder}: the parallel group {group[0].group} has {count} utterances of {lang}, expected one: "
+                f"`corpusforge lint {corpus.folder}` lists all of them. Give the sentences groups of their own in the "
+                "source, and build again"
+            )
+
+
 def _check_labels(
     corpus: Corpus, labels: Sequence[str], examples: Mapping[str, tuple[tuple[Example, ...], ...]]
 ) -> None:
@@ -227,6 +250,11 @@ def _check_labels(
                 f"{corpus.folder}: label '{label}' is {where} ({spread}), so it cannot be both learned and judged: "
                 "build with more documents of it, with other `splits`, or without it"
             )
+    if "dev" in used and not any(counts[number, "dev"] for number in range(len(labels))):
+        raise CorpusError(
+            f"{corpus.folder}: no utterance of dev has a label, so no epoch can be judged: label some of its "
+            "documents, or build with other `splits`"
+        )
 
 
 def _check_languages(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,9 +20,16 @@ from corpusforge.train.predictions import (
     predicted_splits,
     predictions_path,
     read_predictions,
+    seed_runs,
+    several,
 )
 
 RESULTS = "results.json"
+
+
+def on_stderr(words: str) -> None:
+    """Say what the user should think about, where nobody else says it: stdout has the results."""
+    print(f"warning: {words}", file=sys.stderr)
 
 
 def evaluate(
@@ -84,44 +92,80 @@ def evaluate_run(
     replicates: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    note: Callable[[str], None] = on_stderr,
 ) -> dict[str, Json]:
     """Measures a run's predictions and writes `results.json` beside them, all or nothing.
 
+    Splits that are not measured now stay in that file as they are.
+
     Args:
         run: Its folder.
-        splits: Those to measure; all that it has predictions of by default.
+        splits: Those to measure; by default all that it has predictions of and labels to judge them by.
         against: Folder of another run to compare with.
         unit: See `evaluate`, as for the rest.
         replicates: Of the bootstrap.
         level: Of its intervals.
         seed: Of its draws.
+        note: Told which splits have no labels.
 
     Returns:
-        What was written.
+        What was measured now, as it was written.
 
     Raises:
-        CorpusforgeError: There are no predictions, they are damaged, or the other run's are of other utterances.
+        CorpusforgeError: There are no predictions, they are damaged, none has a true label, or the other run's are of
+            other utterances.
     """
     for folder in filter(None, (run, against)):
         if not folder.is_dir():
             raise CorpusforgeError(f"there is no run at {folder}: name the folder of one, such as runs/NAME")
+        if (seeds := seed_runs(folder)) and not predicted_splits(folder):
+            raise CorpusforgeError(several(folder, seeds))
     names = list(splits) if splits is not None else predicted_splits(run)
     if not names:
         raise CorpusforgeError(
             f"{run} has no predictions-<split>.jsonl: `corpusforge train` writes them when a run ends, so let it end"
         )
     results: dict[str, Json] = {"run": run.name, "against": against.name if against else None, "splits": {}}
-    for name in names:
-        ours = read_predictions(predictions_path(run, name))
+    said = {name: read_predictions(predictions_path(run, name)) for name in names}
+    known = [name for name in names if (said[name].truth >= 0).any()]
+    unknown = [name for name in names if name not in known]
+    if not known or (unknown and splits is not None):
+        raise CorpusforgeError(
+            f"{run}: no utterance of {' and '.join(unknown)} has a true label, so there is nothing to judge what the "
+            "model said by: evaluate a split that has labels, or build the corpus with labels"
+        )
+    if unknown:
+        note(f"{' and '.join(unknown)} cannot be judged: no utterance there has a true label")
+    for name in known:
+        ours = said[name]
         theirs = read_predictions(predictions_path(against, name)) if against else None
         results["splits"][name] = evaluate(
             ours, against=theirs, unit=unit, replicates=replicates, level=level, seed=seed
         )
     path = run / RESULTS
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(results, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    body = _merged(path, results)
+    temporary.write_text(json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)
     return results
+
+
+def _merged(path: Path, results: Mapping[str, Json]) -> dict[str, Json]:
+    """The results with the splits that the file has besides.
+
+    A file has one run that all of it is compared with: what a split was compared with before that is another's goes.
+    """
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        kept = {name: split for name, split in before["splits"].items() if name not in results["splits"]}
+        against = before.get("against")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return dict(results)
+    if results["against"] not in (None, against):
+        kept = {name: {key: value for key, value in split.items() if key != "against"} for name, split in kept.items()}
+    compared = any("against" in split for split in kept.values())
+    splits = dict(sorted({**kept, **results["splits"]}.items()))
+    return {**results, "against": results["against"] or (against if compared else None), "splits": splits}
 
 
 def _plain(numbers: Mapping[str, float]) -> dict[str, Json]:

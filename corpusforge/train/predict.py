@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +13,24 @@ import torch
 from numpy.typing import NDArray
 
 from corpusforge.corpus.read import Corpus
-from corpusforge.errors import CorpusforgeError, nearest
+from corpusforge.errors import CorpusError, CorpusforgeError, nearest
 from corpusforge.text.wylie import SCRIPT, to_wylie
 from corpusforge.train.batch import Batch
 from corpusforge.train.data import Dataset, Example, dataset_of
 from corpusforge.train.distributed import device_of
+from corpusforge.train.evaluation import on_stderr
 from corpusforge.train.features import open_features
 from corpusforge.train.loader import Loader
 from corpusforge.train.pack import open_pack
-from corpusforge.train.predictions import predictions_of, predictions_path, write_predictions
-from corpusforge.train.saved import MODEL, Saved, load_model
+from corpusforge.train.predictions import (
+    predictions_of,
+    predictions_path,
+    seed_runs,
+    several,
+    widened,
+    write_predictions,
+)
+from corpusforge.train.saved import MODEL, Saved, load_model, sentence_digest
 
 if TYPE_CHECKING:
     from corpusforge.train.predictions import Predictions
@@ -42,6 +50,8 @@ def model_folder(spec: Path | str) -> Path:
     for candidate in (folder / "model", folder):
         if (candidate / MODEL).is_file():
             return candidate
+    if seeds := seed_runs(folder):
+        raise CorpusforgeError(several(folder, seeds))
     if folder.exists() or str(spec).count("/") != 1:
         raise CorpusforgeError(
             f"{spec} holds no trained model: expected a run that has ended (its folder model/), a folder with "
@@ -98,25 +108,26 @@ class Predictor:
         assert saved.model is not None
         with torch.inference_mode():
             output = saved.model(self._batch(saved, lang, text, audio).to(self.device))
-        chances: NDArray[np.float64] = output.logits.float().softmax(-1)[0].cpu().numpy().astype(np.float64)
+        said = output.logits.float().softmax(-1).cpu().numpy()
+        chances: NDArray[np.float64] = widened(said, saved.labels, self.labels)[0]
         return chances
 
     def corpus(self, dataset: Dataset, split: str, cache: Path, corpus: Corpus) -> Predictions:
-        """What the model says of a split, in the manifest's order; its classes are the dataset's.
+        """What the model says of a split, in the manifest's order; its classes are the model's.
 
         Raises:
             CorpusforgeError: The dataset has a language or label that the model does not know.
         """
         for names, known, what in (
             (dataset.languages, self.saved.languages, "language"),
-            (dataset.labels, self.saved.labels, "label"),
+            (dataset.labels, self.labels, "label"),
         ):
             for name in names:
                 if name not in known:
                     raise CorpusforgeError(
                         f"the model knows no {what} '{name}' of {corpus.name}: {nearest(name, known)}"
                     )
-        rows = [example for group in dataset.examples[split] for example in group]
+        rows = dataset.rows(split)
         chances = np.zeros((len(rows), len(self.labels)))
         parts: Sequence[tuple[Saved, Sequence[str]]] = (
             [(part, (lang,)) for lang, part in self.saved.parts.items()]
@@ -126,10 +137,11 @@ class Predictor:
         for saved, langs in parts:
             where = [number for number, row in enumerate(rows) if row.lang in langs]
             if where:
-                chances[where] = self._rows(saved, dataset, split, [rows[number] for number in where], cache, corpus)
-        order = [self.labels.index(label) for label in dataset.labels]
-        chosen = chances[:, order]
-        return predictions_of(dataset, rows, chosen)
+                said = self._rows(saved, dataset, split, [rows[number] for number in where], cache, corpus)
+                chances[where] = widened(said, saved.labels, self.labels)
+        number_of = [self.labels.index(label) for label in dataset.labels]
+        judged = [row if row.label is None else replace(row, label=number_of[row.label]) for row in rows]
+        return predictions_of(replace(dataset, labels=self.labels), judged, chances)
 
     def _rows(
         self, saved: Saved, dataset: Dataset, split: str, rows: Sequence[Example], cache: Path, corpus: Corpus
@@ -212,15 +224,29 @@ def read_audio(path: Path) -> NDArray[np.float32]:
 
 
 def predict_corpus(
-    run: Path, corpus: Path, splits: Sequence[str], *, cache: Path | None = None, device: str | None = None
+    run: Path,
+    corpus: Path,
+    splits: Sequence[str],
+    *,
+    cache: Path | None = None,
+    device: str | None = None,
+    note: Callable[[str], None] = on_stderr,
 ) -> Path:
     """Let a run's model answer a corpus; the predictions lie in a folder of their own within the run.
+
+    Args:
+        run: Its folder, or that of its model.
+        corpus: Any in a language that the model knows; nothing in it needs a label.
+        splits: Those to answer; the ones without an utterance are passed over.
+        cache: Folder of packed audio.
+        device: As torch names it.
+        note: Told which splits are empty, and how much of the others the model was trained on.
 
     Returns:
         That folder, which `evaluate_run` reads.
 
     Raises:
-        CorpusError: The corpus cannot be read.
+        CorpusError: The corpus cannot be read, or has nothing in these splits.
         CorpusforgeError: There is no model, or it does not fit the corpus.
     """
     opened = Corpus(corpus)
@@ -232,13 +258,28 @@ def predict_corpus(
             f"{opened.name} has no language that the model knows: {', '.join(predictor.saved.languages)}"
         )
     whole = config.model_copy(update={"languages": tuple(known), "hours": None})
-    dataset = dataset_of(whole, opened, lambda words: None)
+    dataset = dataset_of(whole, opened, note, learn=False)
+    for split in splits:
+        if split not in dataset.examples:
+            raise CorpusforgeError(f"no split '{split}': {nearest(split, dataset.examples)}")
+    asked = [split for split in splits if dataset.examples[split]]
+    if not asked:
+        counts = ", ".join(f"{len(dataset.rows(split)):,} in {split}" for split in dataset.examples)
+        raise CorpusError(f"{opened.folder} has no utterance in {' or '.join(splits)} ({counts}): name another --split")
     digest = hashlib.sha256(dataset.digest.encode()).hexdigest()[:8]
     folder = run / "evaluated" / f"{opened.name}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
     for split in splits:
-        if split not in dataset.examples:
-            raise CorpusforgeError(f"no split '{split}': {nearest(split, dataset.examples)}")
+        if split not in asked:
+            note(f"{opened.name} has no utterance in {split}: the model is not asked about it")
+            continue
+        rows = dataset.rows(split)
+        seen = sum(sentence_digest(row) in predictor.saved.trained for row in rows)
+        if seen and split != "train":
+            note(
+                f"the model was trained on {seen:,} of the {len(rows):,} sentences in {split} of {opened.name}: what "
+                "is measured there is not how it does on sentences that are new to it"
+            )
         said = predictor.corpus(dataset, split, cache or run.parent / ".cache", opened)
         write_predictions(predictions_path(folder, split), said)
     return folder

@@ -142,6 +142,15 @@ def predictions_of(dataset: Dataset, examples: Iterable[Example], probabilities:
     )
 
 
+def widened(probabilities: NDArray[np.floating], labels: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float64]:
+    """Probabilities [n, C] of some labels as those of all that are wanted: 0 for a label that is not among them."""
+    import numpy as np
+
+    found = np.zeros((len(probabilities), len(wanted)))
+    found[:, [wanted.index(label) for label in labels]] = probabilities
+    return found
+
+
 def predictions_path(run: Path, split: str) -> Path:
     """Where a run's predictions of a split are."""
     return run / f"predictions-{split}.jsonl"
@@ -151,6 +160,17 @@ def predicted_splits(run: Path) -> list[str]:
     """Splits that a run has predictions of, sorted."""
     found = (re.fullmatch(r"predictions-(.+)\.jsonl", path.name) for path in run.glob("predictions-*.jsonl"))
     return sorted(match[1] for match in found if match)
+
+
+def seed_runs(folder: Path) -> list[str]:
+    """Names of the runs in a folder that `--seeds` made, in the order of their seeds."""
+    found = (re.fullmatch(r"seed-(\d+)", path.name) for path in folder.glob("seed-*") if path.is_dir())
+    return [match[0] for match in sorted(filter(None, found), key=lambda match: int(match[1]))]
+
+
+def several(folder: Path, runs: Sequence[str]) -> str:
+    """What to say to someone who names a folder of `--seeds` where one run is expected."""
+    return f"{folder} holds a run for each of {len(runs)} seeds ({', '.join(runs)}): name one, {folder / runs[0]}"
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

@@ -2,6 +2,7 @@
 
 ```
 model.json             settings, languages, labels
+trained.json           a digest of every sentence of train, by which what was trained on is known again
 text/, speech/         encoders, as transformers reads them
 weights.safetensors    all else
 baseline.json          instead of those, for a baseline: the sentences it learned from, since it is fitted in seconds
@@ -12,10 +13,11 @@ baseline.json          instead of those, for a baseline: the sentences it learne
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
@@ -27,7 +29,7 @@ from corpusforge.train.data import Dataset, Example
 from corpusforge.train.encoders import SpeechEncoder, TextEncoder, speech_encoder, text_encoder
 from corpusforge.train.models import Model, build_model
 
-MODEL, WEIGHTS, BASELINE = "model.json", "weights.safetensors", "baseline.json"
+MODEL, TRAINED, WEIGHTS, BASELINE = "model.json", "trained.json", "weights.safetensors", "baseline.json"
 FORMAT = 1
 
 
@@ -41,6 +43,7 @@ class Saved:
         model: The neural network; None for a baseline and for `unique`.
         baseline: The baseline; None for a neural network.
         parts: One for each language, of `unique`.
+        trained: `sentence_digest` of all that it was trained on; empty for models of earlier versions.
     """
 
     config: TrainConfig
@@ -49,12 +52,19 @@ class Saved:
     model: Model | None = None
     baseline: Baseline | None = None
     parts: Mapping[str, Saved] | None = None
+    trained: frozenset[str] = frozenset()
+
+
+def sentence_digest(example: Example) -> str:
+    """What a sentence of a language is known by, in 16 hex digits, whatever its id and corpus."""
+    body = f"{example.lang}\n{example.text}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(body).hexdigest()[:16]
 
 
 def save_model(folder: Path, config: TrainConfig, dataset: Dataset, model: Model | Baseline) -> None:
     """Write a model of `dataset`, whole or not at all."""
     temporary = _begin(folder)
-    _describe(temporary, config, dataset.languages, dataset.labels)
+    _describe(temporary, config, dataset)
     if isinstance(model, Model):
         own = {
             name: tensor.detach().cpu().contiguous().clone()
@@ -75,7 +85,7 @@ def save_model(folder: Path, config: TrainConfig, dataset: Dataset, model: Model
 def save_parts(folder: Path, config: TrainConfig, dataset: Dataset, parts: Mapping[str, Path]) -> None:
     """Write `unique`'s model out of those of its languages."""
     temporary = _begin(folder)
-    _describe(temporary, config, dataset.languages, dataset.labels)
+    _describe(temporary, config, dataset)
     for lang, part in parts.items():
         shutil.copytree(part, temporary / lang)
     _finish(temporary, folder)
@@ -94,11 +104,12 @@ def load_model(folder: Path) -> Saved:
             raise CorpusforgeError(f"{path} is of format {said['format']}, expected {FORMAT}: train again, or update")
         config = TrainConfig.model_validate(said["config"])
         languages, labels = tuple(said["languages"]), tuple(said["labels"])
+        saved = Saved(config, languages, labels, trained=_trained(folder / TRAINED))
         if config.model == "unique":
-            return Saved(config, languages, labels, parts={lang: load_model(folder / lang) for lang in languages})
+            return replace(saved, parts={lang: load_model(folder / lang) for lang in languages})
         if config.model in BASELINES:
-            return Saved(config, languages, labels, baseline=_baseline(folder, config, languages, labels))
-        return Saved(config, languages, labels, model=_network(folder, config, languages, labels))
+            return replace(saved, baseline=_baseline(folder, config, languages, labels))
+        return replace(saved, model=_network(folder, config, languages, labels))
     except FileNotFoundError as error:
         # safetensors names the file in its words alone.
         lacking = WEIGHTS if path.is_file() and not error.filename else Path(error.filename or path).name
@@ -129,14 +140,20 @@ def _baseline(folder: Path, config: TrainConfig, languages: tuple[str, ...], lab
     return baseline
 
 
-def _describe(folder: Path, config: TrainConfig, languages: Sequence[str], labels: Sequence[str]) -> None:
+def _describe(folder: Path, config: TrainConfig, dataset: Dataset) -> None:
     body = {
         "format": FORMAT,
         "config": config.model_dump(mode="json"),
-        "languages": list(languages),
-        "labels": list(labels),
+        "languages": list(dataset.languages),
+        "labels": list(dataset.labels),
     }
     (folder / MODEL).write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    trained = {sentence_digest(example) for group in dataset.examples["train"] for example in group}
+    (folder / TRAINED).write_text(json.dumps(sorted(trained)) + "\n", encoding="utf-8")
+
+
+def _trained(path: Path) -> frozenset[str]:
+    return frozenset(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else frozenset()
 
 
 def _begin(folder: Path) -> Path:

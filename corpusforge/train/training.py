@@ -15,7 +15,7 @@ from corpusforge.corpus.stats import table
 from corpusforge.items import Json
 from corpusforge.train.baselines import BASELINES
 from corpusforge.train.config import TrainConfig
-from corpusforge.train.data import Dataset, Example, dataset_of
+from corpusforge.train.data import Dataset, dataset_of
 from corpusforge.train.distributed import World, device_of
 from corpusforge.train.encoders import SpeechEncoder, TextEncoder, speech_encoder, text_encoder
 from corpusforge.train.encoders.vocab import extend, unknown_shares, warning
@@ -26,7 +26,13 @@ from corpusforge.train.loop import Scores, Trainer, seed_everything
 from corpusforge.train.lower import open_lower
 from corpusforge.train.models import build_model, parameter_counts
 from corpusforge.train.pack import open_pack
-from corpusforge.train.predictions import predictions_of, predictions_path, read_predictions, write_predictions
+from corpusforge.train.predictions import (
+    predictions_of,
+    predictions_path,
+    read_predictions,
+    widened,
+    write_predictions,
+)
 from corpusforge.train.runs import DATA, Run, write_json
 from corpusforge.train.saved import save_model, save_parts
 
@@ -77,7 +83,7 @@ def train(
         judged: Splits to predict when it ends.
 
     Returns:
-        `results.json` of the run: what was measured on those splits.
+        What `results.json` of the run says: what was measured on those splits, but those without a labelled row.
 
     Raises:
         CorpusError: The corpus cannot be trained on.
@@ -87,16 +93,23 @@ def train(
     """
     started = time.monotonic()
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
-    dataset = dataset_of(config, corpus, _once(place.warn, place.world))
+    warn = _once(place.warn, place.world)
+    dataset = dataset_of(config, corpus, warn)
+    asked = [split for split in judged if dataset.examples[split]]
+    labelled = [split for split in asked if any(row.label is not None for row in dataset.rows(split))]
+    for split in judged:
+        if split not in labelled:
+            lack = "utterance with a label" if split in asked else "utterance"
+            warn(f"{split} has no {lack}: the model is not judged by it")
     if config.model == "unique":
-        _train_unique(corpus, config, folder, place, dataset, judged)
+        _train_unique(corpus, config, folder, place, dataset, asked)
     elif config.model in BASELINES:
-        _train_baseline(config, folder, place, dataset, judged)
+        _train_baseline(config, folder, place, dataset, asked)
     else:
-        _train_network(corpus, config, folder, place, dataset, judged, started)
+        _train_network(corpus, config, folder, place, dataset, asked, started)
     results: dict[str, Json] = {}
     if place.world.rank == 0:
-        results = evaluate_run(folder, splits=judged)
+        results = evaluate_run(folder, splits=labelled)
     place.world.wait()
     return results
 
@@ -121,7 +134,7 @@ def train_seeds(
         "seeds": list(range(config.seed, config.seed + seeds)),
         "splits": {},
     }
-    for split in JUDGED:
+    for split in found[0]["splits"]:
         rows = [one["splits"][split]["metrics"] for one in found]
         values = {name: [row[name]["value"] for row in rows] for name in rows[0]}
         results["splits"][split] = {"metrics": {name: _spread(some) for name, some in values.items()}}
@@ -199,12 +212,13 @@ def _train_network(
         trainer.train()
         counts = parameter_counts(model)
         run.write(DATA, _about_data(dataset) | {"unknown": shares, "padding": str(padding), "parameters": counts})
+        if world.rank == 0:  # before anything else can fail
+            save_model(folder / "model", config, dataset, model.cpu())
+            model.to(device)
         for split in judged:
             ids, probabilities = trainer.probabilities(split)
             if world.rank == 0:
                 _write(folder, dataset, split, ids, probabilities)
-        if world.rank == 0:
-            save_model(folder / "model", config, dataset, model.cpu())
     finally:
         run.close()
 
@@ -242,19 +256,22 @@ def _train_unique(
     corpus: Corpus, config: TrainConfig, folder: Path, place: Place, dataset: Dataset, judged: Sequence[str]
 ) -> None:
     """One model a language, each in a folder of its own; their predictions and models together are the run's."""
+    alone = {lang: config.model_copy(update={"model": "combined", "languages": (lang,)}) for lang in dataset.languages}
+    for changed in alone.values():  # what one of them cannot learn from is said before the first is trained
+        dataset_of(changed, corpus, lambda words: None)
     run = Run(folder, config, {"corpus": corpus.name, "data": dataset.digest}, writes=place.world.rank == 0)
-    for lang in dataset.languages:
+    for lang, changed in alone.items():
         place.tell(f"unique: {lang}")
-        alone = config.model_copy(update={"model": "combined", "languages": (lang,)})
-        train(corpus, alone, folder / lang, place, judged=judged)
+        train(corpus, changed, folder / lang, place, judged=judged)
     if place.world.rank:
         return
     run.write(DATA, _about_data(dataset))
+    save_parts(folder / "model", config, dataset, {lang: folder / lang / "model" for lang in dataset.languages})
     for split in judged:
         said = [read_predictions(predictions_path(folder / lang, split)) for lang in dataset.languages]
         ids = [id for one in said for id in one.ids]
-        _write(folder, dataset, split, ids, np.concatenate([one.probabilities for one in said]))
-    save_parts(folder / "model", config, dataset, {lang: folder / lang / "model" for lang in dataset.languages})
+        chances = [widened(one.probabilities, one.labels, dataset.labels) for one in said]
+        _write(folder, dataset, split, ids, np.concatenate(chances))
 
 
 def _train_baseline(config: TrainConfig, folder: Path, place: Place, dataset: Dataset, judged: Sequence[str]) -> None:
@@ -264,16 +281,16 @@ def _train_baseline(config: TrainConfig, folder: Path, place: Place, dataset: Da
     baseline = BASELINES[config.model](config.seed)
     baseline.fit(dataset)
     run.write(DATA, _about_data(dataset) | {"chosen": baseline.chosen})
-    for split in judged:
-        rows = [example for group in dataset.examples[split] for example in group]
-        write_predictions(predictions_path(folder, split), predictions_of(dataset, rows, baseline.probabilities(rows)))
     save_model(folder / "model", config, dataset, baseline)
+    for split in judged:
+        rows = dataset.rows(split)
+        write_predictions(predictions_path(folder, split), predictions_of(dataset, rows, baseline.probabilities(rows)))
 
 
 def _write(folder: Path, dataset: Dataset, split: str, ids: Sequence[str], probabilities: np.ndarray) -> None:
     """Predictions in the manifest's order, whatever batches they came from."""
     place_of = {id: number for number, id in enumerate(ids)}
-    rows: list[Example] = [example for group in dataset.examples[split] for example in group]
+    rows = dataset.rows(split)
     ordered = probabilities[[place_of[row.id] for row in rows]]
     write_predictions(predictions_path(folder, split), predictions_of(dataset, rows, ordered))
 

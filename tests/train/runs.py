@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from corpusforge.items import Utterance
 from corpusforge.train.config import TrainConfig, preset
 from corpusforge.train.training import Place
 from tests.corpus.conftest import LANGUAGES, Shop
@@ -19,8 +20,8 @@ WORDS = {
 }
 
 
-def learnable(shop: Shop, folder: Path, groups: int = 20) -> Path:
-    """A corpus whose text says what its label is, two sentences an article, clips of half a second to one."""
+def learnable_items(shop: Shop, groups: int = 20) -> list[Utterance]:
+    """Text that says what its label is, two sentences an article, clips of half a second to one."""
     items = []
     for number in range(groups):
         kind = number // 2 % 2
@@ -36,7 +37,12 @@ def learnable(shop: Shop, folder: Path, groups: int = 20) -> Path:
                     text=f"{subjects[kind]}{filler * (1 + number % 3)}{number}",
                 )
             )
-    shop.write(folder, items)
+    return items
+
+
+def learnable(shop: Shop, folder: Path, groups: int = 20) -> Path:
+    """A corpus of these items."""
+    shop.write(folder, learnable_items(shop, groups))
     return folder
 
 

@@ -202,3 +202,54 @@ def test_one_language_learns_from_the_hours_groups_of_all(corpus):
 def test_too_few_hours_are_said(corpus):
     with pytest.raises(CorpusError, match=r"the first parallel group of train is longer than 1e-06 h.*give more"):
         read_dataset(corpus, hours=1e-6)
+
+
+def of_language(dataset, lang):
+    return {
+        split: {e.id for group in groups for e in group if e.lang == lang} for split, groups in dataset.examples.items()
+    }
+
+
+@pytest.mark.parametrize("seed", [42, 43, 44])
+def test_random_splits_are_those_of_the_whole_corpus_whatever_languages_are_used(shop, tmp_path, seed):
+    items = [item for item in shop.corpus(60) if item.lang != "mya_Mymr" or int(item.id[4:8]) % 4 != 1]
+    shop.write(tmp_path / "corpus", items)
+    whole = read_dataset(tmp_path / "corpus", split="random", seed=seed, note=lambda _: None)
+    alone = read_dataset(tmp_path / "corpus", languages=["mya_Mymr"], split="random", seed=seed, note=lambda _: None)
+    assert of_language(alone, "mya_Mymr") == of_language(whole, "mya_Mymr")
+
+
+def test_hours_are_the_same_groups_where_a_language_lacks_some(shop, tmp_path):
+    items = [item for item in shop.corpus(20) if item.lang != "mya_Mymr" or int(item.id[4:8]) % 4 != 1]
+    shop.write(tmp_path / "corpus", items)
+    hours = 0.5 * sum(record.duration for record in Corpus(tmp_path / "corpus").split("train")) / 3600
+    whole = read_dataset(tmp_path / "corpus", hours=hours)
+    alone = read_dataset(tmp_path / "corpus", hours=hours, languages=["mya_Mymr"])
+    assert of_language(alone, "mya_Mymr") == of_language(whole, "mya_Mymr")
+
+
+def test_dev_without_a_label_is_refused(corpus, shop, tmp_path):
+    dev = {record.id for record in Corpus(corpus).split("dev")}
+    shop.write(
+        tmp_path / "silent",
+        [item.having({"label": None}) if item.id in dev else item for item in shop.corpus(20)],
+        splits={record.document: record.split for record in Corpus(corpus)},
+    )
+    with pytest.raises(CorpusError, match="no utterance of dev has a label"):
+        read_dataset(tmp_path / "silent")
+
+
+def test_a_language_twice_in_a_group_is_refused(shop, tmp_path):
+    again = shop.item("dev-0004.again", "bod_Tibt", 900, group="dev-0004", document="doc-2", label="news")
+    shop.write(tmp_path / "corpus", [*shop.corpus(20), again])
+    with pytest.raises(CorpusError, match=r"group dev-0004 has 2 utterances of bod_Tibt.*corpusforge lint"):
+        read_dataset(tmp_path / "corpus")
+    assert read_dataset(tmp_path / "corpus", languages=["zho_Hans", "mya_Mymr"]).examples["train"]
+
+
+def test_what_is_only_asked_about_is_not_checked(shop, tmp_path):
+    items = [item.having({"label": None}) for item in shop.corpus(8)]
+    shop.write(tmp_path / "corpus", items, splits={item.document: "test" for item in items})
+    dataset = read_dataset(tmp_path / "corpus", learn=False)
+    assert dataset.labels == ()
+    assert [len(dataset.examples[split]) for split in ("train", "dev", "test")] == [0, 0, 8]

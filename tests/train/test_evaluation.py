@@ -61,6 +61,25 @@ def test_every_split_with_predictions_is_measured_or_those_asked_for(tmp_path: P
         evaluate_run(folder, splits=["train"])
 
 
+def test_splits_that_are_not_measured_again_stay_in_the_file(tmp_path: Path) -> None:
+    folder = run(run(tmp_path / "mlcl", model(0.3)), model(0.3, 1), "dev")
+    other = run(run(tmp_path / "ngram", model(0.1, 2)), model(0.1, 3), "dev")
+    written = folder / "results.json"
+    both = evaluate_run(folder, against=other, replicates=10)
+    dev = evaluate_run(folder, splits=["dev"], replicates=20)
+    found = json.loads(written.read_text(encoding="utf-8"))
+    assert list(found["splits"]) == ["dev", "test"] and found["against"] == "ngram"
+    assert found["splits"] == {"dev": dev["splits"]["dev"], "test": both["splits"]["test"]}
+    # What test was compared with is not what the file is now compared with.
+    third = run(tmp_path / "third", model(0.2, 4), "dev")
+    evaluate_run(folder, against=third, splits=["dev"], replicates=10)
+    found = json.loads(written.read_text(encoding="utf-8"))
+    assert found["against"] == "third" and "against" not in found["splits"]["test"]
+    assert found["splits"]["test"]["metrics"] == both["splits"]["test"]["metrics"]
+    written.write_text("{", encoding="utf-8")
+    assert evaluate_run(folder, splits=["dev"], replicates=10) == json.loads(written.read_text(encoding="utf-8"))
+
+
 def test_a_run_without_predictions_is_said(tmp_path: Path) -> None:
     with pytest.raises(CorpusforgeError, match=r"has no predictions-<split>\.jsonl"):
         evaluate_run(tmp_path)
