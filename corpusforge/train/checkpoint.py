@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from corpusforge.errors import CorpusforgeError
+from corpusforge.train.distributed import World
 from corpusforge.train.models import Model, trained
 
 STATE = "state.json"
@@ -43,17 +44,23 @@ class Progress:
     waited: int = 0
 
 
-def save(folder: Path, model: Model, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Replace the checkpoint in `folder`. A kill leaves the old one or the new one."""
+def save(folder: Path, model: Model, optimizer: torch.optim.Optimizer, progress: Progress, world: World) -> None:
+    """Replace the checkpoint in `folder`. A kill leaves the old one or the new one.
+
+    All processes come here: the first writes, with the random states of every one.
+    """
+    states = world.gather(_random_states(model))
+    if world.rank:
+        return
     temporary, old = folder.with_name(folder.name + ".tmp"), folder.with_name(folder.name + ".old")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     save_file(trained_weights(model), temporary / "weights.safetensors")
     tensors, plain = _flat(optimizer.state_dict())
-    for number, state in enumerate(_random_states()):
-        tensors[f"random.{number}"] = state
+    for rank, (host, device) in enumerate(states):
+        tensors |= {f"random.{rank}.host": host, f"random.{rank}.device": device}
     save_file(tensors, temporary / "optimizer.safetensors")
-    body = {"progress": asdict(progress), "optimizer": plain}
+    body = {"progress": asdict(progress), "optimizer": plain, "processes": world.size}
     (temporary / STATE).write_text(json.dumps(body), encoding="utf-8")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -80,22 +87,28 @@ def progress(folder: Path) -> Progress | None:
         raise _damaged(folder, error) from error
 
 
-def load(folder: Path, model: Model, optimizer: torch.optim.Optimizer, stage: int) -> bool:
+def load(folder: Path, model: Model, optimizer: torch.optim.Optimizer, stage: int, world: World) -> bool:
     """Bring model, optimizer and random states to where a checkpoint left them, if it is of this stage.
 
     Raises:
-        CorpusforgeError: It is damaged, or of another model.
+        CorpusforgeError: It is damaged, of another model, or of another number of processes.
     """
     found = progress(folder)
     if found is None or found.stage != stage:
         return False
     try:
         body = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        processes = int(body["processes"])
+        if processes != world.size:
+            raise CorpusforgeError(
+                f"{folder} is of a run of {processes} processes, and {world.size} would draw other dropout: go on "
+                f"with {processes} (torchrun --nproc-per-node={processes}), or name another run with --name"
+            )
         load_weights(folder / "weights.safetensors", model)
         tensors = load_file(folder / "optimizer.safetensors")
-        random = [tensors.pop(f"random.{number}") for number in range(len(_random_states()))]
+        random = {name: tensors.pop(name) for name in list(tensors) if name.startswith("random.")}
         optimizer.load_state_dict(_unflat(tensors, body["optimizer"]))
-        _set_random_states(random)
+        _set_random_states(model, random[f"random.{world.rank}.host"], random[f"random.{world.rank}.device"])
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _damaged(folder, error) from error
     return True
@@ -161,14 +174,13 @@ def _unflat(tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> dict[str
     return {"state": state, "param_groups": plain["param_groups"]}
 
 
-def _random_states() -> list[Tensor]:
-    states = [torch.get_rng_state()]
-    if torch.cuda.is_available():
-        states += torch.cuda.get_rng_state_all()
-    return states
+def _random_states(model: Model) -> tuple[Tensor, Tensor]:
+    """Of the host, and of the GPU that the model is on; without a GPU the second is empty."""
+    device = next(model.parameters()).device
+    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.empty(0)
 
 
-def _set_random_states(states: list[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if len(states) > 1:
-        torch.cuda.set_rng_state_all(states[1:])
+def _set_random_states(model: Model, host: Tensor, device: Tensor) -> None:
+    torch.set_rng_state(host)
+    if len(device):
+        torch.cuda.set_rng_state(device, next(model.parameters()).device)

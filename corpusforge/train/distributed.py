@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -52,10 +52,16 @@ class World:
                 parameter.grad = torch.zeros_like(parameter)
         self._average([parameter.grad for parameter in wanted if parameter.grad is not None])
 
-    def average_values(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give every process the mean of all parameters."""
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Give every process the mean of all; in place."""
+        if self.size > 1 and tensors:
+            self._average(tensors)
+
+    def share(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Give every process the parameters of the first."""
         if self.size > 1:
-            self._average([parameter.data for parameter in parameters])
+            for parameter in parameters:
+                dist.broadcast(parameter.data, 0)
 
     def _average(self, tensors: Sequence[Tensor]) -> None:
         """In one message for each kind of number."""
@@ -100,6 +106,14 @@ class World:
         found: list[Any] = [None] * self.size
         dist.all_gather_object(found, value)
         return found
+
+    def first(self, value: T) -> T:
+        """The value of the first process."""
+        if self.size == 1:
+            return value
+        found: list[Any] = [value]
+        dist.broadcast_object_list(found, 0)
+        return cast(T, found[0])
 
     def wait(self) -> None:
         """Until every process has come here."""

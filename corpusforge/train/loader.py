@@ -141,6 +141,27 @@ class Loader:
         made = (self._batch(rows, rows.of(step[self.rank :: self.world])) for step in plan)
         return ahead(made, AHEAD) if self._pin else made
 
+    def tasks(
+        self, split: str, *, shuffle_seed: int, epoch: int, skip: int = 0, accumulate: int = 1
+    ) -> Iterator[list[tuple[Batch, Batch]]]:
+        """The tasks of MetaAdapter in one pass: for every step each language's rows, over all ranks, in two halves.
+
+        Languages are dealt to ranks, so that no task needs a row of another rank. A language that has a single row in
+        a step has no task there.
+
+        Args:
+            split: `train`.
+            shuffle_seed: As in `batches`.
+            epoch: As in `batches`.
+            skip: As in `batches`.
+            accumulate: Batches a step; their rows are halved together, so that batches of one group will do.
+        """
+        rows = self._of(split)
+        plan = self._plan(rows, split, shuffle_seed, epoch)[skip:]
+        steps = (rows.of(np.concatenate(plan[at : at + accumulate])) for at in range(0, len(plan), accumulate))
+        made = (self._halves(rows, step) for step in steps)
+        return ahead(made, AHEAD) if self._pin else made
+
     def padding(self, split: str, *, shuffle_seed: int | None = None, epoch: int = 0) -> Padding:
         """How much of a pass, over all ranks, is padding. No batch is made."""
         rows = self._of(split)
@@ -218,6 +239,11 @@ class Loader:
         if draw is not None:
             plan = [plan[number] for number in draw.permutation(len(plan))]
         return plan
+
+    def _halves(self, rows: _Rows, step: Ints) -> list[tuple[Batch, Batch]]:
+        own = range(self.rank, len(self.dataset.languages), self.world)
+        spoken = [step[rows.lang[step] == lang] for lang in own]
+        return [(self._batch(rows, some[::2]), self._batch(rows, some[1::2])) for some in spoken if len(some) > 1]
 
     def _batch(self, rows: _Rows, chosen: Ints) -> Batch:
         """The rows `chosen`, padded to the longest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -14,14 +15,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from corpusforge.errors import Diverged
+from corpusforge.errors import CorpusforgeError, Diverged
 from corpusforge.train import checkpoint
 from corpusforge.train.adversary import Fgm, Pgd
 from corpusforge.train.batch import Batch
 from corpusforge.train.checkpoint import Progress
 from corpusforge.train.config import Stage, TrainConfig
+from corpusforge.train.distributed import World
 from corpusforge.train.loader import Loader
-from corpusforge.train.meta import Task, meta_step
+from corpusforge.train.meta import meta_step
 from corpusforge.train.metrics import accuracy_by_language, gini, mean_accuracy
 from corpusforge.train.models import Model, parameter_counts, trained
 from corpusforge.train.runs import Run
@@ -56,6 +58,9 @@ class Trainer:
         tell: Told a line an epoch.
         watch: Given the number of an epoch of the last stage and its dev scores; may raise `Pruned`.
         bar: Whether a progress bar is drawn.
+
+    Raises:
+        CorpusforgeError: The settings do not fit the number of processes or each other.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Trainer:
         self.device = next(model.parameters()).device
         self._adversary: Fgm | Pgd | None = None
         self._waiting: list[tuple[int, Mapping[str, Tensor | float]]] = []
+        check(config, self.world)
         if config.compile:
             model.compile(dynamic=True)
 
@@ -89,47 +95,55 @@ class Trainer:
         """
         folder = self.run.folder / "checkpoints"
         last, best = folder / "last", folder / "best.safetensors"
-        progress = checkpoint.progress(last) or Progress()
+        # One process looks: to look may be to put a checkpoint in its place.
+        progress = self.world.first(checkpoint.progress(last) if not self.world.rank else None) or Progress()
+        if self.world.rank:  # all have the same weights, and each its own dropout; the first draws as one alone would
+            torch.manual_seed(self.config.seed + self.world.rank)
         stages = self.config.stages
         for stage in stages[: progress.stage]:
-            self.model.enter(stage)
+            self._enter(stage)
         for number, stage in enumerate(stages[progress.stage :], progress.stage):
-            self.model.enter(stage)
+            self._enter(stage)
             if number > progress.stage:
                 progress = Progress(stage=number, step=progress.step)
             self._stage(stage, progress)
-        self.model.enter("main")
+        self._enter("main")
         checkpoint.load_weights(best, self.model)
         return self.score("dev")
+
+    def _enter(self, stage: Stage) -> None:
+        """Bring the model into a stage, with the same new adapters in every process."""
+        self.model.enter(stage)
+        self.world.share(self.model.adapters.parameters())
+        # Each task of MetaAdapter is one process's alone.
+        self.model.world = World() if stage == "meta" else self.world
 
     def _stage(self, stage: Stage, progress: Progress) -> None:
         """Train one stage to its end."""
         config, last = self.config, self.run.folder / "checkpoints" / "last"
         epochs = config.epochs if stage == "main" else config.adapter_epochs
-        steps = math.ceil(self.loader.steps("train") / config.accumulate)
+        batches = self.loader.steps("train")
+        steps = math.ceil(batches / config.accumulate)
         counts = parameter_counts(self.model)
         self.tell(f"{stage}: {counts['trained']:,} of {counts['all']:,} parameters are trained")
         optimizer = self._optimizer()
-        checkpoint.load(last, self.model, optimizer, stage=progress.stage)
-        self.run.rewind(progress.step)
-        before = progress.step - progress.epoch * steps - progress.batch // config.accumulate
+        checkpoint.load(last, self.model, optimizer, progress.stage, self.world)
+        self.run.rewind(progress.step, progress.epoch)
+        before = progress.step - progress.epoch * steps - math.ceil(progress.batch / config.accumulate)
         self._adversary = self._disturber()
         saved = time.monotonic()
         while progress.epoch < epochs and not self._tired(progress):
             self.model.train()
-            done = progress.batch // config.accumulate
+            done = math.ceil(progress.batch / config.accumulate)
             name = f"{stage} {progress.epoch + 1}/{epochs}"
             with tqdm(total=steps, initial=done, desc=name, disable=not self.bar, unit="step") as bar:
-                for batches in self._steps(progress):
-                    if stage == "meta":
-                        losses = self._meta_step(batches, (progress.step - before) / (steps * epochs))
-                    else:
-                        losses = self._step(batches, optimizer, progress.step - before, steps * epochs)
+                for losses in self._updates(stage, progress, optimizer, before, steps * epochs):
                     progress.step += 1
-                    progress.batch += len(batches)
+                    progress.batch = min(progress.batch + config.accumulate, batches)
                     self._log(progress, stage, losses)
                     bar.update()
-                    if time.monotonic() - saved > SAVE_EVERY:
+                    # Clocks differ, and either all processes save or none.
+                    if self.world.first(time.monotonic() - saved > SAVE_EVERY):
                         self._save(optimizer, progress)
                         saved = time.monotonic()
             self._flush(progress, stage)
@@ -140,6 +154,26 @@ class Trainer:
             saved = time.monotonic()
         if self._adversary is not None:
             self._adversary.close()
+
+    def _updates(
+        self, stage: Stage, progress: Progress, optimizer: torch.optim.Optimizer, before: int, steps: int
+    ) -> Iterator[dict[str, Tensor | float]]:
+        """Make the optimizer steps that are left of the epoch, one a turn; their losses.
+
+        There were `before` steps in the stages before this one, which has `steps`.
+        """
+        if stage == "meta":
+            for tasks in self.loader.tasks(
+                "train",
+                shuffle_seed=self.config.seed,
+                epoch=_epoch(progress),
+                skip=progress.batch,
+                accumulate=self.config.accumulate,
+            ):
+                yield self._meta_step(tasks, (progress.step - before) / steps)
+        else:
+            for batches in self._steps(progress):
+                yield self._step(batches, optimizer, progress.step - before, steps)
 
     def _judge(self, progress: Progress) -> None:
         """Score dev, and keep the weights if they are the best so far."""
@@ -165,10 +199,10 @@ class Trainer:
 
     def _steps(self, progress: Progress) -> Iterator[list[Batch]]:
         """The batches of every optimizer step that is left of the epoch."""
-        # Stages do not see the groups in the same order.
-        epoch = 1000 * progress.stage + progress.epoch
         held: list[Batch] = []
-        for batch in self.loader.batches("train", shuffle_seed=self.config.seed, epoch=epoch, skip=progress.batch):
+        for batch in self.loader.batches(
+            "train", shuffle_seed=self.config.seed, epoch=_epoch(progress), skip=progress.batch
+        ):
             held.append(batch)
             if len(held) == self.config.accumulate:
                 yield held
@@ -209,22 +243,15 @@ class Trainer:
         optimizer.step()
         return {**means, "rate": rate}
 
-    def _meta_step(self, batches: list[Batch], progress: float) -> dict[str, Tensor | float]:
-        """One outer step of MetaAdapter; every language's rows are halved into support and query."""
-        tasks: list[Task] = []
-        for held in batches:
-            batch = held.to(self.device)
-            for lang in range(self.model.languages):
-                rows = (held.lang == lang).nonzero().squeeze(1)
-                if len(rows) > 1:
-                    tasks.append((self._loss(batch.take(rows[::2])), self._loss(batch.take(rows[1::2]))))
-        parameters = trained(self.model)
-        found = meta_step(parameters, tasks, progress) if tasks else []
-        self.world.average_values(parameters)
-        return {"total": self.world.mean(torch.tensor(float(np.mean(found)) if found else 0.0, device=self.device))}
+    def _meta_step(self, halves: list[tuple[Batch, Batch]], progress: float) -> dict[str, Tensor | float]:
+        """One outer step of MetaAdapter; no losses where no process has a task, as in a last step of one group."""
+        tasks = [(self._loss(support), self._loss(query)) for support, query in halves]
+        found = meta_step(trained(self.model), tasks, progress, world=self.world)
+        return {"total": float(np.mean(found))} if found else {}
 
-    def _loss(self, batch: Batch) -> Callable[[], Tensor]:
+    def _loss(self, held: Batch) -> Callable[[], Tensor]:
         def loss() -> Tensor:
+            batch = held.to(self.device)
             with self._autocast():
                 losses = self.model.losses(self.model(batch), batch)
             return losses["total"] + losses["alone"] if "alone" in losses else losses["total"]
@@ -275,7 +302,8 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16) if wanted else nullcontext()
 
     def _log(self, progress: Progress, stage: Stage, losses: Mapping[str, Tensor | float]) -> None:
-        self._waiting.append((progress.step, losses))
+        if losses:
+            self._waiting.append((progress.step, losses))
         if len(self._waiting) >= LOG_EVERY:
             self._flush(progress, stage)
 
@@ -300,8 +328,7 @@ class Trainer:
 
     def _save(self, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
         self._flush(progress, self.config.stages[progress.stage])
-        if self.world.rank == 0:
-            checkpoint.save(self.run.folder / "checkpoints" / "last", self.model, optimizer, progress)
+        checkpoint.save(self.run.folder / "checkpoints" / "last", self.model, optimizer, progress, self.world)
         self.world.wait()
 
     @torch.inference_mode()
@@ -329,9 +356,33 @@ class Trainer:
         return Scores(accuracy, mean_accuracy(accuracy), gini(accuracy))
 
 
+def _epoch(progress: Progress) -> int:
+    """What the order of the groups is drawn by: stages do not see them in the same order."""
+    return 1000 * progress.stage + progress.epoch
+
+
+def check(config: TrainConfig, world: World) -> None:
+    """Refuse settings with which training would not be what they say.
+
+    Raises:
+        CorpusforgeError: Processes cannot share the groups, or no step would have a task for MetaAdapter.
+    """
+    if config.groups % world.size:
+        raise CorpusforgeError(
+            f"groups is {config.groups}, which {world.size} processes cannot share evenly: set groups to a multiple of "
+            f"{world.size}, or start another number of processes"
+        )
+    if "meta" in config.stages and config.groups * config.accumulate < 2:
+        raise CorpusforgeError(
+            "adapter meta halves the rows that a language has in a step, and with groups 1 it has a single one: set "
+            "groups or accumulate to 2 at least, or adapter to single"
+        )
+
+
 def seed_everything(seed: int, deterministic: bool = False) -> None:
     """Seed all that draws, and ask for deterministic kernels where wanted."""
     torch.manual_seed(seed)
     if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False

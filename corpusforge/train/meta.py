@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from corpusforge.errors import CorpusforgeError
+from corpusforge.errors import Diverged
+from corpusforge.train.distributed import World
 
 Task = tuple[Callable[[], Tensor], Callable[[], Tensor]]
 """The loss of one language on the support half of its batch, and on the query half; with the parameters of then."""
@@ -23,6 +24,7 @@ def meta_step(
     lr: float = 1e-3,
     betas: tuple[float, float] = (0.0, 0.999),
     clip: float = 5.0,
+    world: World | None = None,
 ) -> list[float]:
     """One outer step: first-order MAML inside, Reptile outside (mlcl.md, Adapters, MetaAdapter; ambiguities 7 and 8).
 
@@ -34,22 +36,24 @@ def meta_step(
 
     Args:
         parameters: theta, what is adapted. No other parameter changes or is given a gradient.
-        tasks: One for each language of the batch.
+        tasks: One for each language of the batch; of this process, where several share them.
         progress: Share of the training that is done, in [0, 1].
         meta_lr: Rate of the outer step.
         lr: Of the inner Adam.
         betas: Of the inner Adam.
         clip: Largest norm of an inner gradient.
+        world: The processes that share the tasks, from the same theta to the same theta; some may have no task.
 
     Returns:
-        The query loss of each language, at theta'.
+        The query loss of each language, at theta', over all processes. Without a task nothing changes.
 
     Raises:
-        CorpusforgeError: A loss is not finite; theta is as it was.
-        ValueError: No task, or progress outside [0, 1].
+        Diverged: A loss is not finite; theta is as it was.
+        ValueError: Progress outside [0, 1].
     """
-    if not tasks or not 0 <= progress <= 1:
-        raise ValueError(f"a meta step needs a task and a progress in [0, 1], found {len(tasks)} and {progress}")
+    if not 0 <= progress <= 1:
+        raise ValueError(f"a meta step needs a progress in [0, 1], found {progress}")
+    world = world or World()
     origin = [parameter.detach().clone() for parameter in parameters]
     deltas = [torch.zeros_like(parameter) for parameter in origin]
     gradients = [parameter.grad for parameter in parameters]
@@ -63,18 +67,20 @@ def meta_step(
             _adam_step(adam, parameters, loss, clip)
             losses.append(loss.detach())
             for delta, parameter, before in zip(deltas, parameters, halfway, strict=True):
-                delta += (parameter.detach() - before) / len(tasks)
+                delta += parameter.detach() - before
             _put(parameters, origin)
     finally:
         _put(parameters, origin)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-    found = [float(loss) for loss in losses]
+    found = [loss for some in world.gather([float(loss) for loss in losses]) for loss in some]
     if not all(map(math.isfinite, found)):
-        raise CorpusforgeError(f"a loss of the meta step is not finite ({found}): lower its learning rate ({lr:g})")
+        raise Diverged(f"a loss of the meta step is not finite ({found}): set precision to fp32, or adapter to single")
+    world.average(deltas)
     with torch.no_grad():
         for parameter, delta in zip(parameters, deltas, strict=True):
-            parameter.add_(delta, alpha=meta_lr * (1 - progress))
+            # The mean over processes, times their number, is the sum over all tasks.
+            parameter.add_(delta, alpha=meta_lr * (1 - progress) * world.size / max(1, len(found)))
     return found
 
 

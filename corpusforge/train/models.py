@@ -206,7 +206,8 @@ class Mlcl(Model):
     """Text and speech, fused (Eq. 11), with both contrasts (Eq. 5 to 10).
 
     Beside the head on the fused vector there is one on each modality's own vector, for utterances that have only one.
-    They learn from vectors without gradient, so that nothing else is changed by them.
+    They learn from vectors without gradient, so that nothing else learns from them; but their gradients count in the
+    norm that is clipped, which makes the steps of the rest a little shorter where it is.
     """
 
     def __init__(

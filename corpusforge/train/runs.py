@@ -102,13 +102,17 @@ class Run:
                 for lang, accuracy in value.items():
                     self._board.add_scalar(f"dev/{lang}", accuracy, values["step"])
 
-    def rewind(self, step: int) -> None:
-        """Drop what was logged after a step: it is about to happen again."""
+    def rewind(self, step: int, epoch: int) -> None:
+        """Drop what was logged after a step, and what dev gave from an epoch on: it is about to happen again.
+
+        Dev is scored after the last step of an epoch, which may be the last in a checkpoint.
+        """
         path = self.folder / METRICS
         if not self.writes or not path.is_file():
             return
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _whole(line)]
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        found = [(line, json.loads(line)) for line in lines]
+        kept = [line for line, one in found if one["step"] <= step and not ("dev" in one and one["epoch"] >= epoch)]
         temporary = path.with_suffix(".tmp")
         temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         temporary.replace(path)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from corpusforge.errors import CorpusforgeError
+from corpusforge.errors import Diverged
 from corpusforge.train.meta import Task, meta_step
 
 START = torch.tensor([0.3, -2.0, 5.0], dtype=torch.float64)
@@ -80,7 +80,7 @@ def test_nothing_but_the_parameters_is_touched() -> None:
 def test_a_loss_that_is_no_number_leaves_theta_and_says_so() -> None:
     theta = nn.Parameter(START.clone())
     bad: Task = (lambda: theta.sum()), (lambda: theta.sum() * torch.nan)
-    with pytest.raises(CorpusforgeError, match="not finite"):
+    with pytest.raises(Diverged, match="not finite"):
         meta_step([theta], [quadratic(theta, CENTRES[0]), bad], 0.0)
     assert torch.equal(theta, START)
 
@@ -96,11 +96,17 @@ def test_an_interrupted_step_leaves_theta() -> None:
     assert torch.equal(theta, START) and theta.grad is None
 
 
-@pytest.mark.parametrize(("tasks", "progress"), [(0, 0.0), (1, 1.5), (1, -0.1)])
-def test_no_task_or_a_progress_out_of_range_is_refused(tasks: int, progress: float) -> None:
+@pytest.mark.parametrize("progress", [1.5, -0.1])
+def test_a_progress_out_of_range_is_refused(progress: float) -> None:
     theta = nn.Parameter(START.clone())
     with pytest.raises(ValueError, match="meta step"):
-        meta_step([theta], [quadratic(theta, CENTRES[0])] * tasks, progress)
+        meta_step([theta], [quadratic(theta, CENTRES[0])], progress)
+
+
+def test_without_a_task_nothing_changes() -> None:
+    theta = nn.Parameter(START.clone())
+    assert meta_step([theta], [], 0.0) == []
+    assert torch.equal(theta, START)
 
 
 def test_parameters_that_share_a_gradient_are_clipped_once() -> None:
