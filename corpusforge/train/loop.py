@@ -142,8 +142,9 @@ class Trainer:
                     progress.batch = min(progress.batch + config.accumulate, batches)
                     self._log(progress, stage, losses)
                     bar.update()
-                    # Clocks differ, and either all processes save or none.
-                    if self.world.first(time.monotonic() - saved > SAVE_EVERY):
+                    # Clocks differ, and either all processes save or none; to ask is to wait for the GPU.
+                    asked = self.world.size == 1 or progress.step % LOG_EVERY == 0
+                    if asked and self.world.first(time.monotonic() - saved > SAVE_EVERY):
                         self._save(optimizer, progress)
                         saved = time.monotonic()
             self._flush(progress, stage)

@@ -40,7 +40,7 @@ from tests.train.still import without_dropout
 corpus, folder, still, kill, jobs = sys.argv[1:]
 if still == "still":
     without_dropout()
-loop.SAVE_EVERY = -1.0
+loop.SAVE_EVERY, loop.LOG_EVERY = -1.0, 1
 whole, saves = loop.Trainer._save, []
 def save(self, *given):
     whole(self, *given)
