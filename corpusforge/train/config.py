@@ -91,7 +91,7 @@ class TrainConfig(BaseModel):
     clip: float = Field(1.0, gt=0)
     patience: int | None = Field(None, ge=1)
     balance: float = Field(0.0, ge=0)
-    seed: int = 42
+    seed: int = Field(42, ge=0, lt=2**31)
     split: Literal["manifest", "random"] = "manifest"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False

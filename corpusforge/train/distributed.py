@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from corpusforge.errors import MissingDependency, RecipeError
 from corpusforge.train.losses import Negatives
 
 T = TypeVar("T")
@@ -138,9 +139,26 @@ def join(device: torch.device) -> World:
 
 
 def device_of(name: str | None) -> torch.device:
-    """The device that a setting names; without one the GPU of this process, else the CPU."""
-    if name is not None:
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device("cpu")
+    """The device that a setting names; without one the GPU of this process, else the CPU.
+
+    Raises:
+        RecipeError: No such device.
+        MissingDependency: This machine has none.
+    """
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise RecipeError(f"no device '{name}': expected cpu, cuda, or cuda:1 for the second GPU") from None
+    if name == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    try:
+        torch.zeros(1, device=device).tolist()
+    except (AssertionError, RuntimeError, ImportError) as error:  # torch has a kind for each way to lack a device
+        lines = str(error).strip().splitlines()
+        raise MissingDependency(
+            f"the device '{name}' cannot be used here ({lines[0] if lines else type(error).__name__}): name another "
+            "with --device, such as cpu, or leave it out"
+        ) from None
+    return device

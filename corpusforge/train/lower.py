@@ -19,7 +19,7 @@ from corpusforge.train.cache import make_room, making, read_header, write_header
 from corpusforge.train.data import Dataset
 from corpusforge.train.encoders import TextEncoder
 
-FORMAT = "lower 1"
+FORMAT = "lower 2"
 AT_ONCE = 64
 """Sentences in one forward pass."""
 _VALUES = "hidden.f16"
@@ -66,7 +66,8 @@ def open_lower(
     examples = [example for groups in dataset.examples.values() for group in groups for example in group]
     tokens = encoder.tokenize([example.text for example in examples], max_length)
     offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
-    digest = hashlib.sha256(f"{FORMAT}\n{encoder.name}\n{encoder.word_embeddings.num_embeddings}\n{layers}\n".encode())
+    # Not the encoder's name: a fine-tuned one may be called what its checkpoint was.
+    digest = hashlib.sha256(f"{FORMAT}\n{layers}\n{encoder.lower_id(layers)}\n".encode())
     for row in tokens:
         digest.update(np.array([*row, -1], "<i4").tobytes())
     home = folder / f"text-{digest.hexdigest()[:32]}"

@@ -25,7 +25,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpusforge.errors import CorpusforgeError
+from corpusforge.errors import CorpusforgeError, WorkspaceError
 from corpusforge.train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Run:
 
     Raises:
         CorpusforgeError: The folder holds a run with other settings or data, or something else.
+        WorkspaceError: The folder cannot be made.
     """
 
     def __init__(
@@ -67,18 +68,15 @@ class Run:
         self._board: SummaryWriter | None = None
         if not writes:
             return
-        path = folder / CONFIG
-        wanted = {"config": config.model_dump(mode="json"), **about}
-        if path.is_file():
-            _check_same(path, json.loads(json.dumps(wanted)))
-        elif folder.is_dir() and any(found.name not in _FIRST for found in folder.iterdir()):
-            raise CorpusforgeError(f"{folder} is there already and is no training run: name another with --name")
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / ENVIRONMENT, environment())
-            write_json(path, wanted)
-        (folder / "checkpoints").mkdir(exist_ok=True)
         self._wants_board = board
+        wanted = {"config": config.model_dump(mode="json"), **about}
+        try:
+            _begin(folder, wanted)
+        except OSError as error:
+            raise WorkspaceError(
+                f"the run's folder {folder} cannot be written ({error.strerror}: {error.filename}): name another with "
+                "--runs or --name"
+            ) from error
 
     def log(self, **values: Any) -> None:
         """Append a line to metrics.jsonl."""
@@ -142,6 +140,20 @@ def read_config(folder: Path) -> tuple[TrainConfig, dict[str, Any]]:
         raise CorpusforgeError(f"{folder} is no training run: it has no {CONFIG}") from None
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise CorpusforgeError(f"{path} is damaged ({error}): train again under another --name") from None
+
+
+def _begin(folder: Path, wanted: Mapping[str, Any]) -> None:
+    """Make the folder of a run, or see that it holds the same one."""
+    path = folder / CONFIG
+    if path.is_file():
+        _check_same(path, json.loads(json.dumps(wanted)))
+    elif folder.is_dir() and any(found.name not in _FIRST for found in folder.iterdir()):
+        raise CorpusforgeError(f"{folder} is there already and is no training run: name another with --name")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / ENVIRONMENT, environment())
+        write_json(path, wanted)
+    (folder / "checkpoints").mkdir(exist_ok=True)
 
 
 def _check_same(path: Path, wanted: Mapping[str, Any]) -> None:

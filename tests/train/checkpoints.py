@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz周一斯坦福大学"
 NAMES = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+POSITIONS = {"max_position_embeddings": 64}
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 TEXT = {
     "bert": (transformers.BertConfig, transformers.BertModel, {}),
@@ -18,6 +19,20 @@ TEXT = {
     "albert": (transformers.AlbertConfig, transformers.AlbertModel, {"embedding_size": 16}),
     "distilbert": (transformers.DistilBertConfig, transformers.DistilBertModel, {}),
 }
+OTHER = {
+    "bloom": (transformers.BloomConfig, transformers.BloomModel, {"n_layer": 2, "n_head": 2}),
+    "xlnet": (
+        transformers.XLNetConfig,
+        transformers.XLNetModel,
+        {"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 48},
+    ),
+    "t5": (
+        transformers.T5Config,
+        transformers.T5Model,
+        {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0},
+    ),
+}
+"""Text models that count no positions, and one that is no encoder alone."""
 SPEECH = {
     "group": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model, {}),
     "layer": (
@@ -65,14 +80,14 @@ def _finished(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def save_text(folder: Path, kind: str, tokenizer: Tokenizer | None = None) -> Path:
-    """A text checkpoint: one of `TEXT`."""
-    config, model, more = TEXT[kind]
+    """A text checkpoint: one of `TEXT` or `OTHER`."""
+    config, model, more = (TEXT | OTHER)[kind]
     tokenizer = tokenizer or wordpiece()
     size = tokenizer.get_vocab_size()
     torch.manual_seed(1)
     distil = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 48}
-    small = distil if kind == "distilbert" else SMALL | more
-    made = model(config(vocab_size=size, max_position_embeddings=64, pad_token_id=0, **small))
+    small = more if kind in OTHER else (distil if kind == "distilbert" else SMALL | more) | POSITIONS
+    made = model(config(vocab_size=size, pad_token_id=0, **small))
     made.save_pretrained(folder)
     transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **NAMES).save_pretrained(folder)
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,16 +86,45 @@ def test_what_is_saved_is_loaded_again(encoder, tmp_path: Path) -> None:
     encoder.eval()
     encoder.save(tmp_path / "saved")
     again = text_encoder(str(tmp_path / "saved")).eval()
-    assert (again.name, again.dim, again.pad_id, again.cls_first) == (
-        encoder.name,
-        encoder.dim,
-        encoder.pad_id,
-        encoder.cls_first,
-    )
+    assert (again.dim, again.pad_id) == (encoder.dim, encoder.pad_id)
     assert again.tokenize(SENTENCES, 32) == encoder.tokenize(SENTENCES, 32)
     with torch.no_grad():
         given = batch(encoder, SENTENCES)
         assert torch.equal(again(*given), encoder(*given))
+
+
+def test_an_encoder_that_is_opened_again_is_named_by_its_weights(tmp_path: Path) -> None:
+    encoder = text_encoder("tiny", seed=3)
+    encoder.save(tmp_path / "saved")
+    again = text_encoder(str(tmp_path / "saved"))
+    assert re.fullmatch(r"tiny@3\+[0-9a-f]{12}", again.name)
+    again.save(tmp_path / "copy")
+    assert text_encoder(str(tmp_path / "copy")).name == again.name
+    with torch.no_grad():
+        again.word_embeddings.weight[7] += 1
+    again.save(tmp_path / "trained")
+    trained = text_encoder(str(tmp_path / "trained")).name
+    assert re.fullmatch(r"tiny@3\+[0-9a-f]{12}", trained) and trained != again.name
+
+
+@pytest.mark.parametrize(("kind", "longest"), [("bloom", None), ("xlnet", None), ("bert", 64)])
+def test_an_encoder_that_counts_no_positions_reads_texts_of_any_length(
+    tmp_path: Path, kind: str, longest: int | None
+) -> None:
+    encoder = text_encoder(str(save_text(tmp_path / "hub", kind))).eval()
+    assert encoder.longest == longest
+    tokens, mask = batch(encoder, SENTENCES)
+    encoder.save(tmp_path / "saved")
+    again = text_encoder(str(tmp_path / "saved")).eval()
+    with torch.no_grad():
+        assert torch.equal(encoder(tokens, mask), again(tokens, mask))
+    if longest is None:
+        assert len(encoder.tokenize(["a " * 5000], 4096)[0]) == 4096
+
+
+def test_a_model_that_also_writes_is_no_text_encoder(tmp_path: Path) -> None:
+    with pytest.raises(CorpusforgeError, match="of type t5, which transformers reads as no plain encoder: choose one"):
+        text_encoder(str(save_text(tmp_path, "t5")))
 
 
 @pytest.mark.parametrize("encoder", ["bert", "albert"], indirect=True)
@@ -108,7 +138,6 @@ def test_tokens_begin_and_end_with_the_special_ones_and_are_cut_to_the_length(tm
     encoder = text_encoder(str(save_text(tmp_path, "bert")))
     (row,) = encoder.tokenize(["abcdefgh"], 5)
     assert [encoder.tokenizer.id_to_token(id) for id in row] == ["[CLS]", "a", "##b", "##c", "[SEP]"]
-    assert encoder.cls_first
     with pytest.raises(CorpusforgeError, match="reads 64 tokens at most"):
         encoder.tokenize(["a"], 65)
 

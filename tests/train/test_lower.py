@@ -75,6 +75,41 @@ def test_the_cache_holds_what_the_layers_say(corpus: Path, tmp_path: Path) -> No
     assert len(list((tmp_path / "cache").glob("text-*.lock"))) == 2
 
 
+def test_an_encoder_that_was_trained_further_has_states_of_its_own(corpus: Path, tmp_path: Path) -> None:
+    train(corpus, quick(model="combined", freeze=1), tmp_path / "first", place(tmp_path))
+    train(corpus, quick(model="combined", epochs=4, learning_rate=5e-3), tmp_path / "tuned", place(tmp_path))
+    tuned = str(tmp_path / "tuned" / "model" / "text")
+    config = quick(model="combined", epochs=1, freeze=1, text=tuned)
+    train(corpus, config, tmp_path / "second", place(tmp_path))
+    assert len(list((tmp_path / "cache").glob("text-*/"))) == 2
+    train(corpus, config, tmp_path / "alone", place(tmp_path / "other"))
+    assert losses(tmp_path / "second") == losses(tmp_path / "alone")
+    again = predict_corpus(tmp_path / "second", corpus, ["test"], cache=tmp_path / "cache", device="cpu")
+    said, repeated = (read_predictions(predictions_path(folder, "test")) for folder in (tmp_path / "second", again))
+    np.testing.assert_allclose(said.probabilities, repeated.probabilities, atol=5e-3)
+
+
+def test_a_run_on_other_weights_in_the_same_folder_is_another_run(corpus: Path, tmp_path: Path) -> None:
+    encoder = text_encoder("tiny")
+    encoder.save(tmp_path / "encoder")
+    config = quick(model="combined", epochs=1, text=str(tmp_path / "encoder"))
+    train(corpus, config, tmp_path / "run", place(tmp_path))
+    text_encoder("tiny", seed=1).save(tmp_path / "encoder")
+    with pytest.raises(CorpusforgeError, match=r"\(text differ\)"):
+        train(corpus, config, tmp_path / "run", place(tmp_path))
+
+
+def test_weights_and_settings_of_the_frozen_layers_decide_and_no_others() -> None:
+    encoder, same = text_encoder("tiny"), text_encoder("tiny")
+    before = {layers: encoder.lower_id(layers) for layers in (1, 2)}
+    assert before[1] != before[2] and before[1] == same.lower_id(1)
+    with torch.no_grad():
+        next(encoder.model.encoder.layer[1].parameters()).add_(1)
+    assert encoder.lower_id(1) == before[1] and encoder.lower_id(2) != before[2]
+    encoder.settings.hidden_act = "relu"
+    assert encoder.lower_id(1) != before[1]
+
+
 def test_a_run_with_frozen_layers_and_latin_letters(corpus: Path, tmp_path: Path) -> None:
     config = quick(freeze=1, romanize=True)
     train(corpus, config, tmp_path / "run", place(tmp_path))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from corpusforge.corpus.read import Corpus
+from corpusforge.train.adversary import Fgm, Pgd
 from corpusforge.train.batch import Batch
 from corpusforge.train.config import TrainConfig
 from corpusforge.train.data import read_dataset
@@ -48,6 +49,17 @@ def logits(model: Model, batches: list[Batch]) -> dict[str, Tensor]:
         return {id: row for batch in batches for id, row in zip(batch.ids, model(batch).logits, strict=True)}
 
 
+def disturber(model: Model) -> Fgm | Pgd | None:
+    """What disturbs the word embeddings of `fgm` and `pgd`."""
+    config = model.config
+    if not config.disturbs or model.text is None:
+        return None
+    words, size = model.text.word_embeddings, config.disturbance
+    if config.model == "fgm":
+        return Fgm(words, epsilon=size)
+    return Pgd(words, trained(model), epsilon=size, alpha=config.step, steps=config.steps)
+
+
 @pytest.mark.parametrize("fusion", ["cmbert", "concat", "mean"])
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_batch_mates_and_padding_do_not_change_logits(corpus: Path, tmp_path: Path, adapter: str, fusion: str) -> None:
@@ -61,16 +73,39 @@ def test_batch_mates_and_padding_do_not_change_logits(corpus: Path, tmp_path: Pa
         torch.testing.assert_close(row, others[id], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("model_name", ["mlcl", "speech-only", "combined"])
-def test_a_batch_is_overfitted(corpus: Path, tmp_path: Path, model_name: str) -> None:
-    config = quick(model=model_name, adapter="single", learning_rate=3e-3)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "mlcl", "adapter": "single"},
+        {"model": "mlcl", "adapter": "meta"},
+        {"model": "mlcl", "adapter": "sim"},
+        {"model": "mlcl", "adapter": "meta", "precision": "bf16"},
+        {"model": "speech-only", "adapter": "single"},
+        {"model": "combined"},
+        {"model": "fgm"},
+        {"model": "pgd"},
+        {"model": "combined", "precision": "bf16"},
+    ],
+    ids=lambda changes: "-".join(changes.values()),
+)
+def test_a_batch_is_overfitted(corpus: Path, tmp_path: Path, changes: dict[str, str]) -> None:
+    config = quick(**changes)
     model, loader = made(corpus, tmp_path, config, groups=8)
     batch = next(loader.batches("train"))
     optimizer = torch.optim.AdamW(trained(model), lr=5e-3)
+    adversary = disturber(model)
+
+    def backward() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+            loss = model.losses(model(batch), batch)["total"]
+        loss.backward()
+
     for _ in range(150):
         model.train()
         optimizer.zero_grad()
-        model.losses(model(batch), batch)["total"].backward()
+        backward()
+        if adversary is not None:
+            adversary.train(backward)
         optimizer.step()
         model.eval()
         with torch.inference_mode():

@@ -5,6 +5,7 @@ R rows, L text positions, F0 frames of a front end with E numbers each, F frames
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -29,14 +30,12 @@ class TextEncoder(nn.Module, ABC):
         name: As it was asked for, with the revision or digest of the weights: goes into a run's record.
         dim: Size of a hidden state.
         pad_id: Token that fills up a row.
-        cls_first: Whether the first token of every row is a special one that stands for the whole of it.
     """
 
     kind: ClassVar[str]
     name: str
     dim: int
     pad_id: int
-    cls_first: bool
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
@@ -70,6 +69,14 @@ class TextEncoder(nn.Module, ABC):
 
     def upper(self, hidden: Tensor, mask: Tensor, layers: int) -> Tensor:
         """What `forward` makes of the hidden states that `lower` gave.
+
+        Raises:
+            CorpusforgeError: As `lower`.
+        """
+        raise CorpusforgeError(f"the layers of {self.name} cannot be frozen one by one: set freeze to 0")
+
+    def lower_id(self, layers: int) -> str:
+        """Digest of the weights and settings that `lower` uses: same digest and tokens, same hidden states.
 
         Raises:
             CorpusforgeError: As `lower`.
@@ -180,6 +187,13 @@ class SpeechEncoder(nn.Module, ABC):
     def _freeze(self) -> None:
         for parameter in self.parameters():
             parameter.requires_grad = False
+
+
+def hash_weights(total: hashlib._Hash, part: nn.Module) -> None:
+    """Add a module's weights to a digest: names, shapes and numbers in float32, on whatever device they are."""
+    for key, weight in sorted(part.state_dict().items()):
+        total.update(f"{key} {tuple(weight.shape)}".encode())
+        total.update(weight.detach().cpu().float().contiguous().numpy().data)
 
 
 def describe(folder: Path, encoder: TextEncoder | SpeechEncoder, **more: Any) -> None:

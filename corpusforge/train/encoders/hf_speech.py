@@ -17,7 +17,7 @@ import transformers
 from torch import Tensor, nn
 
 from corpusforge.errors import CorpusforgeError
-from corpusforge.train.encoders.base import SpeechEncoder, describe, description, mask_of
+from corpusforge.train.encoders.base import SpeechEncoder, describe, description, hash_weights, mask_of
 from corpusforge.train.encoders.hf_text import config_of, quiet, weights_of
 from corpusforge.train.encoders.hub import locate, read_json
 
@@ -169,7 +169,5 @@ def _front_id(model: Any, normalize: bool) -> str:
         normalize,
     )
     total = hashlib.sha256(repr(settings).encode())
-    for key, weight in sorted(model.feature_extractor.state_dict().items()):
-        total.update(f"{key} {tuple(weight.shape)}".encode())
-        total.update(weight.detach().cpu().float().contiguous().numpy().tobytes())
+    hash_weights(total, model.feature_extractor)
     return total.hexdigest()

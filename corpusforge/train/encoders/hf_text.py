@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -16,8 +18,8 @@ from torch import Tensor, nn
 from transformers.utils import logging as _logging
 
 from corpusforge.errors import CorpusforgeError
-from corpusforge.train.encoders.base import TextEncoder, describe, description
-from corpusforge.train.encoders.hub import locate
+from corpusforge.train.encoders.base import TextEncoder, describe, description, hash_weights
+from corpusforge.train.encoders.hub import digest, locate
 
 _OFFSET = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert"}
 """Models whose positions begin after the padding token's id."""
@@ -25,6 +27,10 @@ _MASK_4D = {"bert", "roberta", "xlm-roberta", "albert", "camembert"}
 _STACKED = {"bert", "roberta", "xlm-roberta", "camembert"}
 """Models that take a mask [R, 1, 1, L] as it is; from one [R, L] they ask the device whether anything is padded, and
 wait for its answer."""
+_DECIDING = ("model_type", "hidden_act", "layer_norm_eps", "num_attention_heads", "pad_token_id")
+"""Settings of `_STACKED` models that change their output and show in no weight's shape."""
+_VERSION = re.compile(r"\+[0-9a-f]{12}$")
+"""What the name of an encoder that was saved and opened again ends with."""
 
 
 class TransformerText(TextEncoder):
@@ -55,14 +61,15 @@ class TransformerText(TextEncoder):
             raise CorpusforgeError(f"{name}: its tokenizer has no padding token: choose an encoder like BERT or XLM-R")
         self.pad_id = int(pad)
         self.unk_id: int | None = tokenizer.token_to_id(special.get("unk_token", ""))
-        self.cls_first = bool(tokenizer.encode("").special_tokens_mask[:1] == [1])
         offset = self.pad_id + 1 if self.settings.model_type in _OFFSET else 0
-        self.longest = int(self.settings.max_position_embeddings) - offset
+        # BLOOM and XLNet count no positions and read texts of any length; XLNet says so by -1.
+        positions = int(getattr(self.settings, "max_position_embeddings", -1))
+        self.longest = positions - offset if positions > 0 else None
         self._mask_4d = self.settings.model_type in _MASK_4D and self.settings._attn_implementation == "sdpa"
 
     def tokenize(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """See `TextEncoder`."""
-        if max_length > self.longest:
+        if self.longest is not None and max_length > self.longest:
             raise CorpusforgeError(f"max_length is {max_length}, {self.name} reads {self.longest} tokens at most")
         self.tokenizer.enable_truncation(max_length)
         try:
@@ -86,7 +93,7 @@ class TransformerText(TextEncoder):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """See `TextEncoder`."""
-        seen = mask[:, None, None, :] if self._mask_4d else mask
+        seen = mask[:, None, None, :] if self._mask_4d else mask.long()  # XLNet subtracts it, which bool cannot
         hidden: Tensor = self.model(input_ids=tokens, attention_mask=seen).last_hidden_state
         return hidden
 
@@ -112,6 +119,14 @@ class TransformerText(TextEncoder):
         for layer in stack[layers:]:
             hidden = layer(hidden, _additive(mask, hidden.dtype))
         return hidden
+
+    def lower_id(self, layers: int) -> str:
+        """See `TextEncoder`."""
+        embeddings, stack = self._parts(layers)
+        total = hashlib.sha256(repr([getattr(self.settings, name) for name in _DECIDING]).encode())
+        for part in (embeddings, *stack[:layers]):
+            hash_weights(total, part)
+        return total.hexdigest()
 
     def freeze(self, layers: int) -> None:
         """See `TextEncoder`."""
@@ -155,18 +170,25 @@ class TransformerText(TextEncoder):
             self.model.save_pretrained(folder)  # type: ignore[operator]
         wrapper: Any = transformers.PreTrainedTokenizerFast
         fast = wrapper(tokenizer_object=self.tokenizer, **self.special)
-        fast.model_max_length = self.longest
+        if self.longest is not None:
+            fast.model_max_length = self.longest
         fast.save_pretrained(folder)
         describe(folder, self, special=self.special)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """See `TextEncoder`."""
+        return cls._load(folder, digest(folder)[:12])
+
+    @classmethod
+    def _load(cls, folder: Path, version: str) -> Self:
         said = description(folder)
         if said is None or said["kind"] != cls.kind:
             raise CorpusforgeError(f"{folder} holds no text encoder that was saved by corpusforge")
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return cls(_model(folder, said["name"]), tokenizer, said["special"], said["name"])
+        # It may have been trained since it got its name.
+        name = f"{_VERSION.sub('', said['name'])}+{version}"
+        return cls(_model(folder, name), tokenizer, said["special"], name)
 
 
 def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -183,7 +205,7 @@ def open_text(spec: str) -> TransformerText:
     """
     folder, name = locate(spec)
     if description(folder) is not None:
-        return TransformerText.load(folder)
+        return TransformerText._load(folder, name.rpartition("@")[2])
     model = _model(folder, name)
     try:
         wrapped = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -200,8 +222,11 @@ def open_text(spec: str) -> TransformerText:
 def _model(folder: Path, name: str) -> nn.Module:
     config = config_of(folder, name)
     kind: Any = transformers.MODEL_MAPPING.get(type(config), None)
-    if kind is None:
-        raise CorpusforgeError(f"{name} is of type {config.model_type}, which transformers reads as no plain encoder")
+    if kind is None or config.is_encoder_decoder or not hasattr(config, "hidden_size"):
+        raise CorpusforgeError(
+            f"{name} is of type {config.model_type}, which transformers reads as no plain encoder: choose one like "
+            "BERT or XLM-R"
+        )
     more = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind).parameters else {}
     return weights_of(kind, folder, name, **more)
 

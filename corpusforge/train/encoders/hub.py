@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from corpusforge.errors import CorpusforgeError, MissingDependency
+from corpusforge.train.encoders.base import DESCRIPTION
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TIMEOUT = 10.0
 """Seconds that the Hub has for its first answer."""
 _HUB_ID = re.compile(r"(?:[\w.\-]+/)?[\w.\-]+(?:@[\w.\-]+)?")
+_DECIDING = {".json", ".txt", ".model", ".safetensors", ".bin"}
 _WANTED = ("*.json", "*.txt", "*.model")
 _PRESETS = "or train with `--preset small` or `--preset tiny`, which need no download from the Hub"
 
@@ -36,7 +38,7 @@ def locate(spec: str) -> tuple[Path, str]:
         lack = _lack(folder)
         if lack:
             raise CorpusforgeError(f"{folder} holds no checkpoint: {lack}. Save one there with `save_pretrained`")
-        return folder, f"{folder.resolve().name}@{_digest(folder)[:12]}"
+        return folder, f"{folder.resolve().name}@{digest(folder)[:12]}"
     if spec.startswith(("/", ".", "~")):
         raise CorpusforgeError(f"there is no folder {folder}: give the folder of a checkpoint, or an id of the Hub")
     if not _HUB_ID.fullmatch(spec):
@@ -109,11 +111,12 @@ def _download(spec: str, repository: str, revision: str | None) -> Path:
     return folder
 
 
-def _digest(folder: Path) -> str:
+def digest(folder: Path) -> str:
     """SHA-256 over what decides a local checkpoint's output: names and contents of settings, vocabulary and weights."""
     total = hashlib.sha256()
     for file in sorted(folder.iterdir()):
-        if file.is_file() and file.suffix in {".json", ".txt", ".model", ".safetensors", ".bin"}:
+        # What corpusforge says of an encoder has its name, and that has an earlier digest.
+        if file.name != DESCRIPTION and file.is_file() and file.suffix in _DECIDING:
             with file.open("rb") as content:
                 total.update(f"{file.name}\n{hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
