@@ -25,6 +25,8 @@ from corpusforge.train.predictions import (
 )
 
 RESULTS = "results.json"
+EVALUATED = "evaluated"
+"""Folder in a run's for what it said of other corpora than its own."""
 
 
 def on_stderr(words: str) -> None:
@@ -125,7 +127,7 @@ def evaluate_run(
         raise CorpusforgeError(
             f"{run} has no predictions-<split>.jsonl: `corpusforge train` writes them when a run ends, so let it end"
         )
-    results: dict[str, Json] = {"run": run.name, "against": against.name if against else None, "splits": {}}
+    results: dict[str, Json] = {"run": _name(run), "against": _name(against) if against else None, "splits": {}}
     said = {name: read_predictions(predictions_path(run, name)) for name in names}
     known = [name for name in names if (said[name].truth >= 0).any()]
     unknown = [name for name in names if name not in known]
@@ -148,6 +150,11 @@ def evaluate_run(
     temporary.write_text(json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)
     return results
+
+
+def _name(folder: Path) -> str:
+    """Of a run, or of the run whose predictions of another corpus are there."""
+    return folder.parent.parent.name if folder.parent.name == EVALUATED else folder.name
 
 
 def _merged(path: Path, results: Mapping[str, Json]) -> dict[str, Json]:

@@ -58,9 +58,6 @@ class Trainer:
         tell: Told a line an epoch.
         watch: Given the number of an epoch of the last stage and its dev scores; may raise `Pruned`.
         bar: Whether a progress bar is drawn.
-
-    Raises:
-        CorpusforgeError: The settings do not fit the number of processes or each other.
     """
 
     def __init__(
@@ -80,7 +77,6 @@ class Trainer:
         self.device = next(model.parameters()).device
         self._adversary: Fgm | Pgd | None = None
         self._waiting: list[tuple[int, Mapping[str, Tensor | float]]] = []
-        check(config, self.world)
         if config.compile:
             model.compile(dynamic=True)
 

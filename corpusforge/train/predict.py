@@ -18,7 +18,7 @@ from corpusforge.text.wylie import SCRIPT, to_wylie
 from corpusforge.train.batch import Batch
 from corpusforge.train.data import Dataset, Example, dataset_of
 from corpusforge.train.distributed import device_of
-from corpusforge.train.evaluation import on_stderr
+from corpusforge.train.evaluation import EVALUATED, on_stderr
 from corpusforge.train.features import open_features
 from corpusforge.train.loader import Loader
 from corpusforge.train.pack import open_pack
@@ -267,7 +267,7 @@ def predict_corpus(
         counts = ", ".join(f"{len(dataset.rows(split)):,} in {split}" for split in dataset.examples)
         raise CorpusError(f"{opened.folder} has no utterance in {' or '.join(splits)} ({counts}): name another --split")
     digest = hashlib.sha256(dataset.digest.encode()).hexdigest()[:8]
-    folder = run / "evaluated" / f"{opened.name}-{digest}"
+    folder = run / EVALUATED / f"{opened.name}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
     for split in splits:
         if split not in asked:

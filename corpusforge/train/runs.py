@@ -20,7 +20,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,13 +71,8 @@ class Run:
             return
         self._wants_board = board
         wanted = {"config": config.model_dump(mode="json"), **about}
-        try:
+        with written(folder, "--runs or --name"):
             _begin(folder, wanted)
-        except OSError as error:
-            raise WorkspaceError(
-                f"the run's folder {folder} cannot be written ({error.strerror}: {error.filename}): name another with "
-                "--runs or --name"
-            ) from error
 
     def log(self, **values: Any) -> None:
         """Append a line to metrics.jsonl."""
@@ -140,6 +136,21 @@ def read_config(folder: Path) -> tuple[TrainConfig, dict[str, Any]]:
         raise CorpusforgeError(f"{folder} is no training run: it has no {CONFIG}") from None
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise CorpusforgeError(f"{path} is damaged ({error}): train again under another --name") from None
+
+
+@contextmanager
+def written(folder: Path, option: str) -> Iterator[None]:
+    """Say so where a folder cannot be made or written inside, and which option names another.
+
+    Raises:
+        WorkspaceError: That.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise WorkspaceError(
+            f"the folder {folder} cannot be written ({error.strerror}: {error.filename}): name another with {option}"
+        ) from error
 
 
 def _begin(folder: Path, wanted: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ from corpusforge.errors import CorpusforgeError, Diverged
 from corpusforge.train.config import TrainConfig
 from corpusforge.train.data import dataset_of
 from corpusforge.train.loop import Pruned, Scores
-from corpusforge.train.runs import METRICS, write_json
+from corpusforge.train.runs import METRICS, write_json, written
 from corpusforge.train.samplers import SAMPLERS, Name, Sampler, State, Trial
 from corpusforge.train.space import Space
 from corpusforge.train.training import Place, train
@@ -206,8 +206,9 @@ def _open(folder: Path, wanted: Mapping[str, Any]) -> None:
     if not path.is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise CorpusforgeError(f"{folder} is there already and is no search: name another with --name")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, wanted)
+        with written(folder, "--runs or --name"):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(path, wanted)
         return
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ from corpusforge.train.encoders.vocab import extend, unknown_shares, warning
 from corpusforge.train.evaluation import RESULTS, evaluate_run
 from corpusforge.train.features import FeatureCache, open_features
 from corpusforge.train.loader import Loader
-from corpusforge.train.loop import Scores, Trainer, seed_everything
+from corpusforge.train.loop import Scores, Trainer, check, seed_everything
 from corpusforge.train.lower import open_lower
 from corpusforge.train.models import build_model, parameter_counts
 from corpusforge.train.pack import open_pack
@@ -33,7 +33,7 @@ from corpusforge.train.predictions import (
     widened,
     write_predictions,
 )
-from corpusforge.train.runs import DATA, Run, write_json
+from corpusforge.train.runs import DATA, Run, write_json, written
 from corpusforge.train.saved import save_model, save_parts
 
 JUDGED = ("dev", "test")
@@ -173,6 +173,7 @@ def _train_network(
 ) -> None:
     world, tell = place.world, _once(place.tell, place.world)
     device = device_of(place.device)
+    check(config, world)
     seed_everything(config.seed, config.deterministic)
     text, shares = _text(config, dataset, tell, _once(place.warn, world))
     speech = speech_encoder(config.speech, seed=config.seed) if config.uses_speech else None
@@ -246,7 +247,8 @@ def _text(
 
 def _features(corpus: Corpus, speech: SpeechEncoder, place: Place, device: torch.device) -> FeatureCache:
     """The front end's output for every clip of the corpus, from the cache if it is there."""
-    place.cache.mkdir(parents=True, exist_ok=True)
+    with written(place.cache, "--cache"):
+        place.cache.mkdir(parents=True, exist_ok=True)
     pack = open_pack(corpus, place.cache)
     speech.to(device)
     return open_features(pack, speech, place.cache, device=device)

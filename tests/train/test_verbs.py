@@ -240,8 +240,20 @@ def test_runs_that_cannot_be_made_are_said(corpus: Path, tmp_path: Path, model: 
     (tmp_path / "file").touch()
     runs = tmp_path / "file" / "runs"
     words = refused(WorkspaceError, "train", corpus, *QUICK, "--model", model, "--name", "one", "--runs", runs, "-q")
-    assert words.startswith(f"the run's folder {runs / 'one'} cannot be written (Not a directory")
+    assert words.startswith(f"the folder {runs / 'one'} cannot be written (Not a directory")
     assert words.endswith("name another with --runs or --name")
+
+
+def test_folders_of_other_verbs_that_cannot_be_made_are_said(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    runs = tmp_path / "file" / "runs"
+    tune = ("tune", corpus, "--trials", "1", "--preset", "tiny", "--runs", runs)
+    paper = ("paper", "--corpus", corpus, "--preset", "tiny", "--only", "flores200-majority", "--runs", runs)
+    for command in (tune, paper):
+        words = refused(WorkspaceError, *command)
+        assert words.startswith(f"the folder {runs}") and "cannot be written (Not a directory" in words
+    cache = ("train", corpus, *QUICK, "--name", "one", "--runs", tmp_path, "--cache", runs, "-q")
+    assert refused(WorkspaceError, *cache).endswith("name another with --cache")
 
 
 def test_a_text_encoder_that_cannot_be_one_is_said(corpus: Path, tmp_path: Path) -> None:

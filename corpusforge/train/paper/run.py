@@ -17,6 +17,7 @@ from corpusforge.train.paper.report import write_report
 from corpusforge.train.paper.results import Collector
 from corpusforge.train.paper.rows import chosen, plan, settings
 from corpusforge.train.paper.state import Shelf, Step, train_hours
+from corpusforge.train.runs import written
 
 if TYPE_CHECKING:
     from corpusforge.train.training import Place
@@ -96,6 +97,7 @@ class Paper:
 
         Raises:
             MissingDependency: The extra `train` is not installed.
+            WorkspaceError: The folder of the runs cannot be made.
             CorpusforgeError: A run of other settings is in the way.
         """
         for package in ("torch", "matplotlib"):
@@ -103,6 +105,8 @@ class Paper:
                 raise MissingDependency(
                     f"{package} is not installed, which training or its figures take: pip install 'corpusforge[train]'"
                 )
+        with written(self.shelf.folder, "--runs"):
+            self.shelf.folder.mkdir(parents=True, exist_ok=True)
         steps = self.steps()
         others = [step for step in steps if step.what == "other"]
         if others:

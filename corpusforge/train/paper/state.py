@@ -107,7 +107,7 @@ class Shelf:
         path = self.folder / planned.slug / FAILED
         try:
             found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:
             raise CorpusforgeError(f"{path} is damaged ({error}): delete it") from None
