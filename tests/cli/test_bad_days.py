@@ -137,12 +137,17 @@ def test_a_second_build_says_who_holds_the_workspace_or_waits(tmp_path: Path) ->
     deadline = time.monotonic() + 10
     while not (lock.exists() and lock.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.02)
+    first.send_signal(signal.SIGSTOP)  # so that it is not done before the others come
     code, message = complaint(tmp_path)
     assert (code, f"process {first.pid}" in message, "build flores200" in message) == (4, True, True)
-    waited = run("build", "flores200", "--source", "text", "--wait", "60", cwd=tmp_path)
-    assert (waited.returncode, f"waiting for process {first.pid}" in waited.stderr) == (0, True)
-    assert first.wait() == 0
-    assert "cached 120" in waited.stdout
+    second = start(tmp_path, "--wait", "60")
+    assert second.stderr is not None
+    lines = iter(second.stderr.readline, "")
+    assert any(f"waiting for process {first.pid}" in line for line in lines)
+    first.send_signal(signal.SIGCONT)
+    out, _ = second.communicate(timeout=60)
+    assert (first.wait(), second.returncode) == (0, 0)
+    assert "cached 120" in out
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

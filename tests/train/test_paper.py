@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from corpusforge.errors import CorpusError, CorpusforgeError, RecipeError
+from corpusforge.train.baselines import BASELINES
 from corpusforge.train.paper.printed import LANGUAGES, figures, printed
 from corpusforge.train.paper.rows import HOURS, PRINTED, ROWS, chosen, plan
 from corpusforge.train.paper.run import Paper
@@ -228,29 +229,40 @@ def test_a_run_that_was_killed_in_its_first_moment_is_made(sample_corpus: Path, 
     assert [step.what for step in paper.steps()] == ["done"]
 
 
-def test_a_failing_row_does_not_stop_the_rest(sample_corpus: Path, place: Place, tmp_path: Path) -> None:
-    only = ("combined", "majority", "ngram")
+def test_a_failing_row_does_not_stop_the_rest(
+    sample_corpus: Path, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = ("combined", "majority", "ngram", "word2vec")
     folder = tmp_path / "runs"
     (folder / "flores200-majority").mkdir(parents=True)
     (folder / "flores200-majority" / "seed-42").write_text("in the way")
     settings = {**SHORT, "text": "./no-such-encoder"}
     paper = Paper({"flores200": sample_corpus}, "tiny", folder, overrides=settings, only=only)
-    paper.run(place)
+    with monkeypatch.context() as patched:
+        patched.setattr(BASELINES["word2vec"], "fit", out_of_memory)
+        paper.run(place)
     found = {step.planned.slug: step for step in paper.steps()}
     assert {slug: step.what for slug, step in found.items() if slug.startswith("flores200")} == {
         "flores200-combined": "failed",
         "flores200-majority": "failed",
         "flores200-ngram": "done",
+        "flores200-word2vec": "failed",
     }
     report = (folder / "RESULTS.md").read_text(encoding="utf-8")
     assert "- failed: there is no folder no-such-encoder: give the folder of a checkpoint" in report
-    assert "FileExistsError" in report and "flores200-majority/traceback.txt has more" in report
+    assert "flores200-majority/seed-42 cannot be written (File exists" in report
+    assert "MemoryError: 7 TB (flores200-word2vec/traceback.txt has more)" in report
     assert "- needs the mms corpus: `corpusforge build mms`" in report
 
     (folder / "flores200-majority" / "seed-42").unlink()
     paper.run(place)
     found = {step.planned.slug: step for step in paper.steps()}
-    assert (found["flores200-majority"].what, found["flores200-combined"].what) == ("done", "failed")
+    whats = [found[f"flores200-{name}"].what for name in ("majority", "word2vec", "combined")]
+    assert whats == ["done", "done", "failed"]
+
+
+def out_of_memory(*_: object) -> None:
+    raise MemoryError("7 TB")
 
 
 def test_cheap_runs_go_first_if_asked(sample_corpus: Path, tmp_path: Path) -> None:
