@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -158,11 +158,13 @@ def test_a_cluster_that_sizes_itself_starts_from_nothing(run_dask: RunDask, tmp_
 
 
 def test_workers_with_several_threads_are_given_as_many_chunks(
-    run_dask: RunDask, cluster: Cluster, tmp_path: Path
+    run_dask: RunDask, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    chunks = Chunks(monkeypatch)
     cluster.worker("--nthreads", "3")
     tally = run_dask(utterances(60), toys(tmp_path, pause=0.02), cluster.address)
     assert (tally.built, tally.failed) == (180, [])
+    assert chunks.most == 4  # and one that waits in the worker
 
 
 # ---- Schedulers
@@ -213,19 +215,36 @@ def test_a_server_that_is_no_scheduler_stops_the_build(
 # ---- Chunks
 
 
-@pytest.mark.parametrize(("pause", "least", "most"), [(0.001, 30, 500), (0.2, 1, 4)])
+class Chunks:
+    """Sees what the executor is given: how long the chunks are, and how many there are at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sizes: list[int] = []
+        self.most = 0
+        now = 0
+        submit = DaskExecutor.submit
+
+        async def seen(one: DaskExecutor, stage: int, last: int, items: Sequence[Utterance]) -> list[list[Reply]]:
+            nonlocal now
+            self.sizes.append(len(items))
+            now += 1
+            self.most = max(self.most, now)
+            try:
+                return await submit(one, stage, last, items)
+            finally:
+                now -= 1
+
+        monkeypatch.setattr(DaskExecutor, "submit", seen)
+
+
 def test_chunks_are_as_long_as_items_are_short(
-    run_dask: RunDask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pause: float, least: int, most: int
+    run_dask: RunDask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes: list[int] = []
-    submit = DaskExecutor.submit
-
-    async def counted(self: DaskExecutor, stage: int, last: int, items: Sequence[Utterance]) -> list[list[Reply]]:
-        sizes.append(len(items))
-        return await submit(self, stage, last, items)
-
-    monkeypatch.setattr(DaskExecutor, "submit", counted)
-    began = time.monotonic()
-    tally = run_dask(utterances(1_000 if pause < 0.01 else 16), toys(tmp_path, pause=pause))
-    assert tally.failed == [] and time.monotonic() - began < 120
-    assert least <= max(sizes[len(sizes) // 2 :]) <= most
+    longest = {}
+    for pause, groups in ((0.001, 1_000), (0.2, 16)):
+        chunks = Chunks(monkeypatch)
+        items = (replace(item, text=f"{item.text} {pause}") for item in utterances(groups))
+        assert run_dask(items, toys(tmp_path, pause=pause)).failed == []
+        longest[pause] = max(chunks.sizes[len(chunks.sizes) // 2 :])
+    assert longest[0.2] <= 4
+    assert longest[0.001] > 5 * longest[0.2]
