@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 
 from corpusforge.corpus.read import Corpus
 from corpusforge.corpus.stats import table
+from corpusforge.errors import CorpusforgeError
 from corpusforge.items import Json
 from corpusforge.train.baselines import BASELINES
 from corpusforge.train.config import TrainConfig
@@ -106,7 +108,8 @@ def train(
     elif config.model in BASELINES:
         _train_baseline(config, folder, place, dataset, asked)
     else:
-        _train_network(corpus, config, folder, place, dataset, asked, started)
+        with _own_threads():
+            _train_network(corpus, config, folder, place, dataset, asked, started)
     results: dict[str, Json] = {}
     if place.world.rank == 0:
         results = evaluate_run(folder, splits=labelled)
@@ -160,6 +163,16 @@ def _spread(values: Sequence[float | None]) -> dict[str, Json]:
     mean = float(np.mean(known)) if whole else None
     deviation = float(np.std(known, ddof=1)) if whole and len(known) > 1 else None
     return {"mean": mean, "sd": deviation, "values": list(values)}
+
+
+@contextlib.contextmanager
+def _own_threads() -> Iterator[None]:
+    """Whatever number of threads torch takes inside, it has its former one afterwards."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _train_network(
@@ -236,6 +249,7 @@ def _text(
             lines[example.lang].append(example.text)
     every = [text for some in lines.values() for text in some]
     text = text_encoder(config.text, seed=config.seed, texts=every)
+    _fits(config, text)
     if config.extend_vocab:
         extend(text, every, config.extend_vocab)
     shares = unknown_shares(text, lines)
@@ -243,6 +257,40 @@ def _text(
     if words := warning(text, shares):
         warn(words)
     return text, shares
+
+
+def _fits(config: TrainConfig, text: TextEncoder) -> None:
+    """Raise if the encoder lacks the position that the settings let stand for a sentence.
+
+    XLNet has its [CLS] at the end, and the first position of a model that only looks back has read nothing.
+    """
+    fuses = config.model == "mlcl" and config.fusion == "cmbert"
+    if config.pooling != "cls" and not fuses:
+        return
+    begins, ends = text.framed
+    if not begins:
+        trouble = f"{text.name} begins a text with no [CLS]"
+    elif not _looks_ahead(text):
+        trouble = f"the first position of {text.name} sees nothing of the text behind it"
+    elif fuses and not ends:
+        trouble = f"{text.name} ends a text with no [SEP]"
+    else:
+        return
+    asked = "--fusion cmbert" if fuses else "pooling=cls"
+    others = ["--fusion concat or mean"] * fuses + ["--set pooling=mean"] * (config.pooling == "cls")
+    raise CorpusforgeError(f"{trouble}, which {asked} needs: choose {' and '.join(others)}")
+
+
+@torch.inference_mode()
+def _looks_ahead(text: TextEncoder) -> bool:
+    """Whether the hidden state of the first position depends on the next."""
+    first, *_ = text.tokenize(["a b"], 8)[0]
+    tokens = torch.tensor([[first, 1], [first, 2]])
+    training = text.training
+    text.eval()
+    one, other = text(tokens, torch.ones_like(tokens, dtype=torch.bool))[:, 0]
+    text.train(training)
+    return not torch.equal(one, other)
 
 
 def _features(corpus: Corpus, speech: SpeechEncoder, place: Place, device: torch.device) -> FeatureCache:

@@ -155,6 +155,7 @@ def test_processes_draw_their_own_dropout_and_no_others_can_go_on(corpus: Path, 
     assert not torch.equal(found["random.0.host"], found["random.1.host"])
     with pytest.raises(CorpusforgeError, match=r"of a run of 2 processes.*go on with 2 \(torchrun.*or name another"):
         train(corpus, quick(**changes), tmp_path / "run", place(tmp_path))
+    assert torch.get_num_threads() == 2  # the run's own number was another
 
 
 def test_groups_that_cannot_be_shared_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from tokenizers import processors
 
 from corpusforge.cli import cli
 from corpusforge.corpus.read import Corpus
 from corpusforge.errors import CorpusError, CorpusforgeError, MissingDependency, RecipeError, WorkspaceError
 from corpusforge.train.data import read_dataset
 from tests.corpus.conftest import Shop
-from tests.train.checkpoints import save_text
+from tests.train.checkpoints import save_text, wordpiece
 from tests.train.runs import learnable, losses
 
 QUICK = ("--preset", "tiny", "--epochs", 1, "--set", "groups=8", "--set", "adapter_epochs=0", "--device", "cpu")
@@ -267,6 +269,41 @@ def test_a_text_encoder_that_cannot_be_one_is_said(corpus: Path, tmp_path: Path)
 def test_a_text_encoder_that_counts_no_positions_is_trained(corpus: Path, tmp_path: Path, kind: str) -> None:
     encoder = save_text(tmp_path / kind, kind)
     said("train", corpus, *QUICK, "--model", "combined", "--text", encoder, "--name", "run", "--runs", tmp_path, "-q")
+    assert losses(tmp_path / "run")
+
+
+CLS = ("--set", "pooling=cls")
+CONCAT = ("--fusion", "concat")
+LOOKS_BACK = r"the first position of bloom@\w+ sees nothing of the text behind it, which "
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends", "flags", "words"),
+    [
+        ("bloom", "[CLS] $A [SEP]", (), LOOKS_BACK + "--fusion cmbert needs: choose --fusion concat or mean$"),
+        ("bloom", "[CLS] $A [SEP]", (*CLS, *CONCAT), LOOKS_BACK + "pooling=cls needs: choose --set pooling=mean$"),
+        ("bloom", "[CLS] $A [SEP]", CLS, "choose --fusion concat or mean and --set pooling=mean$"),
+        (
+            "bert",
+            "$A",
+            (*CLS, "--model", "combined"),
+            r"bert@\w+ begins a text with no \[CLS\], which pooling=cls needs",
+        ),
+        ("xlnet", "$A [SEP] [CLS]", (), r"xlnet@\w+ begins a text with no \[CLS\], which --fusion cmbert needs"),
+        ("bert", "[CLS] $A", (), r"bert@\w+ ends a text with no \[SEP\], which --fusion cmbert needs"),
+    ],
+)
+def test_a_text_encoder_without_the_position_that_is_asked_for_is_said(
+    corpus: Path, tmp_path: Path, kind: str, ends: str, flags: tuple[str, ...], words: str
+) -> None:
+    tokenizer = wordpiece()
+    special = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(single=ends, special_tokens=special)
+    encoder = save_text(tmp_path / kind, kind, tokenizer)
+    command = ("train", corpus, *QUICK, *flags, "--text", encoder, "--name", "run", "--runs", tmp_path)
+    assert re.search(words, refused(CorpusforgeError, *command))
+    assert not (tmp_path / "run").exists()
+    said(*command, *CONCAT, "--set", "pooling=mean", "-q")
     assert losses(tmp_path / "run")
 
 

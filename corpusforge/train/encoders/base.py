@@ -45,6 +45,11 @@ class TextEncoder(nn.Module, ABC):
             CorpusforgeError: The encoder reads fewer tokens than `max_length`.
         """
 
+    @property
+    @abstractmethod
+    def framed(self) -> tuple[bool, bool]:
+        """Whether a special token begins each text, as [CLS] does, and whether one ends it, as [SEP] does."""
+
     @abstractmethod
     def unknown_share(self, texts: Sequence[str]) -> float:
         """Share of the tokens of `texts` that the vocabulary lacks, in [0, 1]; special tokens aside."""

@@ -77,6 +77,12 @@ class TransformerText(TextEncoder):
         finally:
             self.tokenizer.no_truncation()
 
+    @property
+    def framed(self) -> tuple[bool, bool]:
+        """See `TextEncoder`."""
+        added = self.tokenizer.encode("a").special_tokens_mask
+        return bool(added[:1] == [1]), bool(added[-1:] == [1])
+
     def unknown_share(self, texts: Sequence[str]) -> float:
         """See `TextEncoder`."""
         if self.unk_id is None:
