@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from corpusforge.cli.options import json_option, workspace_option
+from corpusforge.cli.options import json_option, name_option, workspace_option
 
 
 @click.command("import")
@@ -20,7 +20,7 @@ from corpusforge.cli.options import json_option, workspace_option
     required=True,
     help="What FOLDER is; huggingface is a dataset on the Hub, or a folder of Parquet.",
 )
-@click.option("--name", required=True, help="Of the corpus.")
+@name_option("Of the corpus.", required=True)
 @click.option("--lang", metavar="CODE", help="FLORES-200 code of what names no language that is known.")
 @click.option("--license", "license_id", metavar="SPDX", help="Licence of what names none: CC-BY-4.0.")
 @click.option("--source", metavar="WORDS", show_default="the name of FOLDER", help="Where it came from.")
@@ -67,8 +67,6 @@ def import_command(
     FOLDER is a folder of lhotse, NeMo or Kaldi manifests, or a dataset with text and audio. Audio becomes FLAC of 16
     kHz, mono. What cannot be read is in the corpus's rejected.jsonl, with the reason.
     """
-    if Path(name).name != name or name.startswith("."):
-        raise click.UsageError(f"--name '{name}' is no name of a folder, such as 'radio'")
     from corpusforge.imports.forms import Hub, importing
     from corpusforge.imports.rules import Rules
     from corpusforge.imports.run import import_corpus

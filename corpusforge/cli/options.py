@@ -12,6 +12,24 @@ import click
 if TYPE_CHECKING:
     from corpusforge.recipe import Recipe
 
+
+class FolderName(click.ParamType):
+    """The name of a folder that is made in another: no path, and not hidden."""
+
+    name = "name"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value` as it is, if it is one."""
+        if not value or Path(value).name != value or value.startswith("."):
+            self.fail(f"'{value}' is no name of a folder, such as 'radio'", param, ctx)
+        return value
+
+
+def name_option(help: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--name`, which becomes that of a folder."""
+    return click.option("--name", type=FolderName(), metavar="NAME", help=help, **more)
+
+
 workspace_option = click.option(
     "--workspace",
     type=click.Path(file_okay=False, path_type=Path),

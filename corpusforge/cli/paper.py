@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpusforge.cli.options import json_option
+from corpusforge.cli.options import json_option, name_option
 from corpusforge.cli.train_options import FOLDER, overridden, place, place_options, set_option
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ HABITUAL = {"flores200": Path("manifests/flores200"), "mms": Path("manifests/mms
 @click.option("--fast-first", is_flag=True, help="Begin with what is soon done, not with the first table.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Short for --set epochs=N.")
 @set_option
-@click.option("--name", metavar="NAME", help="Of the folder in --runs.  [default: paper-PRESET]")
+@name_option("Of the folder in --runs.  [default: paper-PRESET]")
 @place_options
 @click.option("--dry-run", is_flag=True, help="List what is done and what would be run, and why the rest cannot be.")
 @json_option

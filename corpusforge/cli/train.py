@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from corpusforge.cli.options import json_option
+from corpusforge.cli.options import json_option, name_option
 from corpusforge.cli.train_options import place, place_options, require_torch, setting_options
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("corpus", type=click.Path(path_type=Path))
 @setting_options
 @click.option("--seeds", type=click.IntRange(min=1), default=1, metavar="N", help="Train N times and average.")
-@click.option("--name", metavar="NAME", help="Of the run.  [default: corpus, model and what was changed]")
+@name_option("Of the run.  [default: corpus, model and what was changed]")
 @place_options
 @click.option("--quiet", "-q", is_flag=True, help="Print the results and nothing else.")
 @json_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpusforge.cli.options import json_option
+from corpusforge.cli.options import json_option, name_option
 from corpusforge.cli.train_options import place, place_options, require_torch, setting_options
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     help="Who proposes: hyperopt as in the paper; optuna ends early what is worse than most.",
 )
 @click.option("--trials", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="How many.")
-@click.option("--name", metavar="NAME", help="Of the search.  [default: corpus, model and 'tune']")
+@name_option("Of the search.  [default: corpus, model and 'tune']")
 @place_options
 @json_option
 def tune_command(

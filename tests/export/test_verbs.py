@@ -49,7 +49,11 @@ def test_json_splits_and_languages(corpus, tmp_path):
         (["import", "nowhere", "--from", "nemo", "--name", "x"], 3, "nowhere: no such folder"),
         (["import", "corpus", "--from", "kaldi", "--name", "x"], 3, "no Kaldi data directory"),
         (["import", "corpus", "--from", "nemo", "--name", "x", "--lang", "bo"], 3, "did you mean 'bod_Tibt'"),
-        (["import", "corpus", "--from", "nemo", "--name", "../x"], 2, "--name '../x' is no name of a folder"),
+        (
+            ["import", "corpus", "--from", "nemo", "--name", "../x"],
+            2,
+            "'../x' is no name of a folder",
+        ),
     ],
 )
 def test_errors_are_one_line(corpus, tmp_path, arguments, status, words):

@@ -272,6 +272,15 @@ def test_a_text_encoder_that_counts_no_positions_is_trained(corpus: Path, tmp_pa
     assert losses(tmp_path / "run")
 
 
+@pytest.mark.parametrize("verb", ["train", "tune"])
+@pytest.mark.parametrize("name", ["../x", "a/../../x", ".cache", ""])
+def test_a_run_is_made_in_the_folder_of_runs(corpus: Path, tmp_path: Path, verb: str, name: str) -> None:
+    result = asked(verb, corpus, "--name", name, "--runs", tmp_path / "runs")
+    assert result.exit_code == 2
+    assert f"Invalid value for '--name': '{name}' is no name of a folder" in result.output
+    assert not list(tmp_path.iterdir())
+
+
 CLS = ("--set", "pooling=cls")
 CONCAT = ("--fusion", "concat")
 LOOKS_BACK = r"the first position of bloom@\w+ sees nothing of the text behind it, which "
