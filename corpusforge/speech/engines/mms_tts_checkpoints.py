@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -259,7 +260,8 @@ def _read_digests(path: Path) -> dict[str, list[int | str]]:
 
 def _write_digests(path: Path, sums: Mapping[str, list[int | str]]) -> None:
     """Keep what was hashed; where the cache cannot be written, the next process hashes again."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    # Workers of several machines may share the cache, and a process number is no name among them.
+    temporary = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(sums), encoding="utf-8")
