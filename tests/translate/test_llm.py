@@ -127,10 +127,11 @@ def test_plain_text_sends_no_schema(mock: LLMockServer, api: Api) -> None:
 def test_an_endpoint_without_structured_output_is_asked_in_plain_text(
     mock: LLMockServer, api: Api, status: int
 ) -> None:
-    from llmock.scenarios import Fail
+    from llmock.scenarios import Delay, Fail
 
     words = "'response_format' of type 'json_schema' is not supported with this model"
     mock.state.scenarios.add(Fail(status, message=words, times=8))
+    mock.state.scenarios.add(Delay(1.0, times=8))  # until all eight are there, however busy the machine is
     client = llm(mock.base_url(), api=api)
     requests = [Request((("user", f"sentence {number}"),), SCHEMA) for number in range(8)]
     ends = asked(client, *requests)
