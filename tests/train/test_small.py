@@ -38,9 +38,11 @@ def flores(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("model", [*NEURAL, *PLAIN])
 def test_every_model_trains_on_real_text_and_speech(flores: Path, tmp_path: Path, model: str) -> None:
-    config = preset("small", model=model, epochs=1, steps=1)
+    # Synthetic voices say little of what they speak of: what is learned from them alone takes its time.
+    config = preset("small", model=model, epochs=4 if model == "speech-only" else 1, steps=1)
     results = train(flores, config, tmp_path / "run", place(tmp_path))
     assert results["splits"]["test"]["utterances"] > 50
     if model in NEURAL and model != "unique":
         steps = [line["total"] for line in losses(tmp_path / "run") if line.get("stage") == "main"]
-        assert sum(steps[-3:]) < sum(steps[:3])
+        quarter = len(steps) // 4
+        assert sum(steps[-quarter:]) < sum(steps[:quarter])
