@@ -1,7 +1,7 @@
 """Processes that train together, one GPU each, as `torchrun` starts them: data parallel.
 
-Gradients are averaged after every backward pass and not by a wrapper: what is averaged already stays as it is when it
-is averaged again, so that the disturbed passes of FGM and PGD and accumulated batches need no special case.
+Gradients are averaged once an optimizer step and not by a wrapper, which would do so in every backward pass of FGM,
+PGD and of batches that are accumulated.
 """
 
 from __future__ import annotations

@@ -213,7 +213,9 @@ class Loader:
 
     def _steps(self, split: str, count: int) -> int:
         if count < self.world:
-            raise CorpusError(f"{split} has {count} parallel groups, {self.world} processes need one each")
+            raise CorpusError(
+                f"{split} has {count} parallel groups, {self.world} processes need one each: start no more than {count}"
+            )
         return min(-(-count // (self.groups * self.world)), count // self.world)
 
     def _plan(self, rows: _Rows, split: str, seed: int | None, epoch: int) -> list[Ints]:

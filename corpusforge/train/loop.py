@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from corpusforge.errors import CorpusforgeError, Diverged
 from corpusforge.train import checkpoint
-from corpusforge.train.adversary import Fgm, Pgd
+from corpusforge.train.adversary import Adversary
 from corpusforge.train.batch import Batch
 from corpusforge.train.checkpoint import Progress
 from corpusforge.train.config import Stage, TrainConfig
@@ -75,7 +75,7 @@ class Trainer:
         self.tell, self.watch, self.bar = tell, watch, bar
         self.world = model.world
         self.device = next(model.parameters()).device
-        self._adversary: Fgm | Pgd | None = None
+        self._adversary: Adversary | None = None
         self._waiting: list[tuple[int, Mapping[str, Tensor | float]]] = []
         if config.compile:
             model.compile(dynamic=True)
@@ -214,46 +214,42 @@ class Trainer:
         rate = self._rate(step, steps)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * rate
-        self.model.zero_grad(set_to_none=True)  # of embeddings that are only disturbed, too
+        optimizer.zero_grad(set_to_none=True)
         means: dict[str, Tensor | float] = {}
         for held in batches:
             batch = held.to(self.device)
 
-            def backward(batch: Batch = batch) -> dict[str, Tensor]:
-                with self._autocast():
-                    losses = self.model.losses(self.model(batch), batch)
-                whole = losses["total"] + losses["alone"] if "alone" in losses else losses["total"]
-                torch.autograd.backward(whole / len(batches))
-                self.world.average_gradients(self.model.parameters())
-                return losses
+            def forward(batch: Batch = batch) -> tuple[Tensor, dict[str, Tensor]]:
+                whole, losses = self._losses(batch)
+                return whole / len(batches), losses
 
-            before = None
-            if self._adversary is not None and len(batches) > 1:
-                found = self._adversary.embedding.weight.grad
-                before = None if found is None else found.clone()
-            losses = backward()
-            if self._adversary is not None:
-                self._adversary.train(backward, before)
+            if self._adversary is not None and batch.tokens is not None:
+                losses = self._adversary.train(batch.tokens, forward)
+            else:
+                whole, losses = forward()
+                torch.autograd.backward(whole)
             for name, value in losses.items():
                 means[name] = means.get(name, 0.0) + self.world.mean(value) / len(batches)
+        self.world.average_gradients(self.model.parameters())
         means["gradient"] = nn.utils.clip_grad_norm_(trained(self.model), self.config.clip)
         optimizer.step()
         return {**means, "rate": rate}
 
     def _meta_step(self, halves: list[tuple[Batch, Batch]], progress: float) -> dict[str, Tensor | float]:
         """One outer step of MetaAdapter; no losses where no process has a task, as in a last step of one group."""
-        tasks = [(self._loss(support), self._loss(query)) for support, query in halves]
+
+        def loss(held: Batch) -> Callable[[], Tensor]:
+            return lambda: self._losses(held.to(self.device))[0]
+
+        tasks = [(loss(support), loss(query)) for support, query in halves]
         found = meta_step(trained(self.model), tasks, progress, world=self.world)
         return {"total": float(np.mean(found))} if found else {}
 
-    def _loss(self, held: Batch) -> Callable[[], Tensor]:
-        def loss() -> Tensor:
-            batch = held.to(self.device)
-            with self._autocast():
-                losses = self.model.losses(self.model(batch), batch)
-            return losses["total"] + losses["alone"] if "alone" in losses else losses["total"]
-
-        return loss
+    def _losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimised, and the losses by name."""
+        with self._autocast():
+            losses = self.model.losses(self.model(batch), batch)
+        return losses["total"] + losses["alone"] if "alone" in losses else losses["total"], losses
 
     def _rate(self, step: int, steps: int) -> float:
         """Share of the learning rate: rises over the warm-up, then falls to 0 in a straight line."""
@@ -277,22 +273,15 @@ class Trainer:
         ]
         return torch.optim.AdamW(settings, fused=True)
 
-    def _disturber(self) -> Fgm | Pgd | None:
+    def _disturber(self) -> Adversary | None:
         """What disturbs the word embeddings; None for models that are not disturbed."""
-        config = self.config
+        config, world = self.config, self.world
         if not config.disturbs or self.model.text is None:
             return None
-        words = self.model.text.word_embeddings
+        words, size = self.model.text.word_embeddings, config.disturbance
         if config.model == "fgm":
-            return Fgm(words, epsilon=config.disturbance, norm=config.norm)
-        return Pgd(
-            words,
-            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
-            epsilon=config.disturbance,
-            alpha=config.step,
-            steps=config.steps,
-            norm=config.norm,
-        )
+            return Adversary(words, size=size, norm=config.norm, world=world)
+        return Adversary(words, size=config.step, steps=config.steps, bound=size, norm=config.norm, world=world)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         wanted = self.config.precision == "bf16" or (self.config.precision == "auto" and self.device.type == "cuda")

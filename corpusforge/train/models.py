@@ -88,14 +88,6 @@ class Model(nn.Module, ABC):
         if self.text is not None:
             self.text.requires_grad_(stage == "main")
             self.text.freeze(self.config.freeze)
-            if self.disturbed is not None:
-                self.disturbed.requires_grad_(True)
-
-    @property
-    def disturbed(self) -> Tensor | None:
-        """Frozen word embeddings that have a gradient only for FGM or PGD to disturb them by; None without such."""
-        wanted = self.text is not None and self.config.disturbs and self.config.freeze
-        return self.text.word_embeddings.weight if wanted and self.text else None
 
     def _adapters(self, stage: Stage, speech: SpeechEncoder) -> Iterator[nn.Module]:
         """The adapters of a stage, one a layer."""
@@ -326,4 +318,4 @@ def parameter_counts(model: Model) -> dict[str, int]:
 
 def trained(model: Model) -> Sequence[nn.Parameter]:
     """The parameters that are trained now."""
-    return [p for p in model.parameters() if p.requires_grad and p is not model.disturbed]
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]

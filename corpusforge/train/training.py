@@ -214,6 +214,8 @@ def _train_network(
         device=device,
         lower=lower,
     )
+    for split in ("train", "dev", *judged):
+        loader.steps(split)  # complains, before hours of training, of what would be complained of after them
     seed_everything(config.seed)
     model = build_model(config, len(dataset.languages), len(dataset.labels), text, speech, world).to(device)
     trainer = Trainer(model, loader, config, run, tell=tell, watch=place.watch, bar=place.bar and world.rank == 0)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from corpusforge.corpus.read import Corpus
-from corpusforge.train.adversary import Fgm, Pgd
+from corpusforge.train.adversary import Adversary
 from corpusforge.train.batch import Batch
 from corpusforge.train.config import TrainConfig
 from corpusforge.train.data import read_dataset
@@ -49,17 +49,6 @@ def logits(model: Model, batches: list[Batch]) -> dict[str, Tensor]:
         return {id: row for batch in batches for id, row in zip(batch.ids, model(batch).logits, strict=True)}
 
 
-def disturber(model: Model) -> Fgm | Pgd | None:
-    """What disturbs the word embeddings of `fgm` and `pgd`."""
-    config = model.config
-    if not config.disturbs or model.text is None:
-        return None
-    words, size = model.text.word_embeddings, config.disturbance
-    if config.model == "fgm":
-        return Fgm(words, epsilon=size)
-    return Pgd(words, trained(model), epsilon=size, alpha=config.step, steps=config.steps)
-
-
 @pytest.mark.parametrize("fusion", ["cmbert", "concat", "mean"])
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_batch_mates_and_padding_do_not_change_logits(corpus: Path, tmp_path: Path, adapter: str, fusion: str) -> None:
@@ -93,19 +82,27 @@ def test_a_batch_is_overfitted(corpus: Path, tmp_path: Path, changes: dict[str, 
     model, loader = made(corpus, tmp_path, config, groups=8)
     batch = next(loader.batches("train"))
     optimizer = torch.optim.AdamW(trained(model), lr=5e-3)
-    adversary = disturber(model)
+    adversary = None
+    if config.disturbs:
+        assert model.text is not None
+        words, bound = model.text.word_embeddings, config.disturbance
+        adversary = (
+            Adversary(words, size=bound)
+            if config.model == "fgm"
+            else Adversary(words, size=config.step, steps=config.steps, bound=bound)
+        )
 
-    def backward() -> None:
+    def forward() -> tuple[Tensor, None]:
         with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
-            loss = model.losses(model(batch), batch)["total"]
-        loss.backward()
+            return model.losses(model(batch), batch)["total"], None
 
     for _ in range(150):
         model.train()
         optimizer.zero_grad()
-        backward()
-        if adversary is not None:
-            adversary.train(backward)
+        if adversary is None:
+            forward()[0].backward()
+        else:
+            adversary.train(batch.tokens, forward)
         optimizer.step()
         model.eval()
         with torch.inference_mode():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from corpusforge.cli import cli
 from corpusforge.train.config import NEURAL, PLAIN, preset
 from corpusforge.train.training import train
+from tests.train.conftest import Threads
 from tests.train.runs import losses, place
 
 pytestmark = [
@@ -34,6 +36,11 @@ def flores(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert built.exit_code == 0, built.output
     return root / "manifests" / "flores200"
+
+
+@pytest.fixture(autouse=True)
+def all_cores(have_threads: Threads) -> None:
+    have_threads(os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize("model", [*NEURAL, *PLAIN])

@@ -64,8 +64,7 @@ class TextEncoder(nn.Module, ABC):
         """Last hidden states [R, L, dim] of `tokens` [R, L]; `mask` [R, L] is True on what is no padding."""
 
     def lower(self, tokens: Tensor, mask: Tensor, layers: int) -> Tensor:
-        """Hidden states [R, L, dim] after the lowest `layers`, without dropout; with a gradient only where the word
-        embeddings want one.
+        """Hidden states [R, L, dim] after the lowest `layers`, without dropout.
 
         Raises:
             CorpusforgeError: The encoder's layers cannot be had one by one.

@@ -109,10 +109,9 @@ class TransformerText(TextEncoder):
         training = self.model.training
         self.model.eval()
         try:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and self.word_embeddings.weight.requires_grad):
-                hidden = embeddings(input_ids=tokens)
-                for layer in stack[:layers]:
-                    hidden = layer(hidden, _additive(mask, hidden.dtype))
+            hidden = embeddings(input_ids=tokens)
+            for layer in stack[:layers]:
+                hidden = layer(hidden, _additive(mask, hidden.dtype))
         finally:
             self.model.train(training)
         found: Tensor = hidden
