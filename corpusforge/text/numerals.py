@@ -163,7 +163,9 @@ def read(text: str, lang: str) -> list[Numeral]:
             continue
         readings, parts = _read_digits(match[0], own)
         end = match.end()
-        power, end = _scale_behind(plain, end, own)
+        power = 0
+        if readings:  # 5.0.0 is no number that could be a thousand times larger
+            power, end = _scale_behind(plain, end, own)
         if power:
             readings = frozenset(reading.times(power) for reading in readings)
             parts = frozenset()
@@ -192,7 +194,8 @@ def _hanzi(plain: str) -> Iterator[tuple[int, Numeral]]:
         elif worth is None and (two := _TWO.fullmatch(match[0])):
             both = (hanzi_value(two["one"] + two["unit"]), hanzi_value(two["other"] + two["unit"]))
             found = frozenset(each for each in both if each is not None)
-            yield match.start(), Numeral(match[0], found, frozenset(), True, True)
+            if found:  # 〇十 is none
+                yield match.start(), Numeral(match[0], found, frozenset(), True, True)
 
 
 def _century(match: re.Match[str]) -> Numeral | None:

@@ -62,7 +62,7 @@ class Translate(Stage):
     """Gives every utterance that has a source text but no text yet its translation."""
 
     name: ClassVar[str] = "translate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("source_text", "source_lang", "lang")
     writes: ClassVar[tuple[str, ...]] = ("text", "translation")
     where: Where = "io"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from corpusforge.text.burmese_numbers import cardinal as burmese
@@ -132,6 +132,8 @@ def test_a_changed_number_is_not_kept(source: str, source_lang: str, answer: str
 
 @pytest.mark.parametrize("lang", LANGS)
 @given(text=st.text() | st.text(alphabet="0123456789.,:-–%万亿百千一二三十〇点世纪年代月 ༡༢၃၄"))
+@example(text="5.0.0千")
+@example(text="〇〇十")
 def test_every_text_is_read_and_keeps_its_own_numbers(lang: str, text: str) -> None:
     pool = Pool(text, lang)
     assert all(kept(numeral, pool, pool) for numeral in pool.numerals)
