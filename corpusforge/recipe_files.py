@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, files
@@ -158,7 +159,7 @@ def write_new(name: str, folder: Path, overwrite: bool) -> Path:
         raise RecipeError(problem)
     path = folder / f"{name}.yaml"
     text = STARTING_POINT.format(name=name, ref=reference(path))
-    new = folder / f".{name}.{os.getpid()}.new"
+    new = folder / f".{name}.{secrets.token_hex(8)}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,12 +60,13 @@ def replacing(folder: Path, facts: Mapping[str, Json]) -> Iterator[Path]:
         raise CorpusforgeError(
             f"{folder} holds something that is no page of ours, and would be replaced: name a new folder with --out DIR"
         )
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.next")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    token = secrets.token_hex(8)
+    fresh = folder.with_name(f".{folder.name}.{token}.next")
+    old = folder.with_name(f".{folder.name}.{token}.old")
     try:
         fresh.mkdir(parents=True)
         yield fresh
-        for asset in ("page.css", "page.js", "table.js"):
+        for asset in ("icon.svg", "page.css", "page.js", "table.js"):
             shutil.copyfile(_ASSETS / asset, fresh / asset)
         (fresh / ABOUT).write_text(
             json.dumps({"format": FORMAT, **facts}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -80,7 +81,7 @@ class Copy:
     def _bring(self, path: Path, progress: Progress | None) -> None:
         for left in path.parent.glob(f".{path.name}.*.tmp"):  # by a process that was killed; the lock is ours now
             left.unlink(missing_ok=True)
-        made = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        made = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
         problems, count = Problems(show=3), 0
         try:
             with made.open("w", encoding="utf-8") as out:

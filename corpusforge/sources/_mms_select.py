@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
+import secrets
 import sqlite3
 import unicodedata
 from collections import Counter, deque
@@ -264,7 +264,7 @@ class _Sieve:
             )
 
     def _export(self, into: Path) -> None:
-        made = into.with_name(f".{into.name}.{os.getpid()}.tmp")
+        made = into.with_name(f".{into.name}.{secrets.token_hex(8)}.tmp")
         made.unlink(missing_ok=True)
         try:
             self._database.execute("ATTACH ? AS file", (str(made),))

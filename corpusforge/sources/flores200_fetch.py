@@ -9,6 +9,7 @@ import logging
 import lzma
 import os
 import re
+import secrets
 import shutil
 import tarfile
 import zlib
@@ -169,7 +170,7 @@ def unpack(tarball: Path, cache: Path, sha256: str | None = None) -> Path:
         if folder.is_dir():
             return folder
         cache.mkdir(parents=True, exist_ok=True)
-        made = cache / f".{folder.name}.{os.getpid()}.tmp"
+        made = cache / f".{folder.name}.{secrets.token_hex(8)}.tmp"
         try:
             _extract(tarball, made)
             made.rename(folder)

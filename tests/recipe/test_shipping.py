@@ -67,7 +67,9 @@ def test_recipes_and_sample_are_in_a_wheel_and_found_where_it_is_installed(tmp_p
     assert shipped(Path(sys.executable), tmp_path, target) == target / "share" / "corpusforge" / "recipes"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     python = venv / "bin" / "python"
-    subprocess.run([*pip, "--python", python, "install", "--no-deps", wheel], check=True, capture_output=True)
+    subprocess.run(
+        [*pip, "--python", python, "install", "--no-deps", "--ignore-installed", wheel], check=True, capture_output=True
+    )
     (packages,) = venv.glob("lib/python*/site-packages")
     # What corpusforge depends on comes from here; .pth files of that folder are not followed, so nothing else does.
     (packages / "dependencies.pth").write_text(str(Path(pytest.__file__).parents[1]))

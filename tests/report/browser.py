@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-T = TypeVar("T")
-PATIENCE = 30.0
+from tests.patience import until
 
 
 @contextmanager
@@ -41,15 +39,6 @@ def chromium(width: int = 1280, height: int = 1000) -> Iterator[Any]:
         yield browser
     finally:
         browser.quit()
-
-
-def until(condition: Callable[[], T], what: str) -> T:
-    """The first true value of a condition; the test fails if it has none in half a minute."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.02)
-    return found
 
 
 def shown(browser: Any) -> str:

@@ -47,10 +47,10 @@ def test_serve_makes_the_page_if_it_is_missing_or_old(tmp_path: Path) -> None:
         try:
             assert server.stdout is not None
             address = server.stdout.readline().split()[0]
-            with urllib.request.urlopen(address, timeout=10) as answer:
+            with urllib.request.urlopen(address, timeout=60) as answer:
                 assert said in answer.read().decode()
         finally:
             server.send_signal(signal.SIGINT)
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
         for path in folder.glob("predictions-*"):
             path.unlink()

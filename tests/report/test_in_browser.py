@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.report.browser import complaints, emulate, requests, shown, until
+from tests.patience import until
+from tests.report.browser import complaints, emulate, requests, shown
 from tests.report.conftest import GROUPS, HOSTILE
 
 Image = pytest.importorskip("PIL.Image", reason="looks at pictures with Pillow")

@@ -17,7 +17,8 @@ from corpusforge import Corpus
 from corpusforge.errors import CorpusforgeError
 from corpusforge.report.page import write_corpus_page
 from corpusforge.report.server import PageServer
-from tests.report.browser import complaints, requests, shown, until
+from tests.patience import until
+from tests.report.browser import complaints, requests, shown
 from tests.report.test_in_browser import TIME, seek
 
 
@@ -125,7 +126,7 @@ def test_the_page_works_when_served(server: PageServer, browser: Any) -> None:
     until(lambda: browser.execute_script(TIME) >= 1.2, "it seeks")
     root = server.address.removesuffix("/report/")
     assert all(address.startswith((root, "data:")) for address in requests(browser))
-    assert [line for line in complaints(browser) if "favicon" not in line] == []
+    assert complaints(browser) == []
 
 
 def test_a_page_elsewhere_is_served_with_the_audio_it_refers_to(corpus: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from corpusforge.errors import SourceError
+from corpusforge.sources import flores200_fetch
 from corpusforge.sources.flores200 import Flores200
 from corpusforge.sources.flores200_fetch import OFFICIAL, Archive, cache_folder, download, locate, unpack, wanted
 from tests.servers.files import Fault, FileServer
@@ -418,11 +419,31 @@ def test_two_at_once_download_it_once(serve: Callable[..., FileServer]) -> None:
     assert len(found) == 3 and len(set(found)) == 1
 
 
-def test_two_at_once_unpack_it_once(tmp_path: Path) -> None:
+def test_an_unpacked_tarball_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "flores200_dataset.tar.gz"
     path.write_bytes(tarball())
-    (tmp_path / "unpacked").mkdir()
     folder = unpack(path, tmp_path / "unpacked")
     (folder / "dev" / "kept").write_text("")
     assert unpack(path, tmp_path / "unpacked") == folder
     assert (folder / "dev" / "kept").exists()
+
+
+def test_two_at_once_unpack_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, cache = tmp_path / "flores200_dataset.tar.gz", tmp_path / "unpacked"
+    path.write_bytes(tarball())
+    both, extract, found = threading.Barrier(2, timeout=60), flores200_fetch._extract, list[Path]()
+
+    def extracted(*given: Path) -> None:
+        both.wait()
+        extract(*given)
+        both.wait()  # both are there, and only then is either given its name
+
+    monkeypatch.setattr(flores200_fetch, "_extract", extracted)
+    threads = [threading.Thread(target=lambda: found.append(unpack(path, cache))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2 and len(set(found)) == 1
+    assert list(cache.iterdir()) == [found[0]]
+    assert {str(file.relative_to(found[0])) for file in found[0].rglob("*") if file.is_file()} == set(FILES)
