@@ -8,11 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from corpusforge.sample import sample_folder
+from tests.patience import until
 
 PROGRAM = str(Path(sys.executable).parent / "corpusforge")
 
@@ -56,14 +56,9 @@ def session(leader: int) -> dict[int, str]:
     return found
 
 
-def none_left(leader: int, seconds: float = 5.0) -> bool:
-    """Whether every process of a session ends within some seconds."""
-    deadline = time.monotonic() + seconds
-    while session(leader):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+def none_left(leader: int) -> None:
+    """Fail unless every process of a session ends within some seconds."""
+    until(lambda: not session(leader), "all processes end", seconds=15)
 
 
 def _clean_environment() -> dict[str, str]:

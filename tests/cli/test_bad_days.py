@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import build, edit, fingerprint, none_left, rows, run, source, start
+from tests.patience import until
 
 
 def complaint(folder: Path, *arguments: object) -> tuple[int, str]:
@@ -134,9 +135,7 @@ def test_a_second_build_says_who_holds_the_workspace_or_waits(tmp_path: Path) ->
     source(tmp_path / "text", groups=20)
     first = start(tmp_path)
     lock = tmp_path / ".corpusforge" / "lock"
-    deadline = time.monotonic() + 10
-    while not (lock.exists() and lock.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: lock.exists() and lock.stat().st_size)
     first.send_signal(signal.SIGSTOP)  # so that it is not done before the others come
     code, message = complaint(tmp_path)
     assert (code, f"process {first.pid}" in message, "build flores200" in message) == (4, True, True)
@@ -155,11 +154,9 @@ def test_a_signal_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path, num
     source(tmp_path / "text", groups=21)
     process = start(tmp_path, "--jobs", "1")
     journal = tmp_path / ".corpusforge" / "results.jsonl"
-    deadline = time.monotonic() + 20
-    while not (journal.exists() and journal.read_text().count("synthesize") > 5) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: journal.exists() and journal.read_text().count("synthesize") > 5)
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in err) == (code, False), err
     assert "Stopped after" in out
     assert "the same command goes on" in out
@@ -183,7 +180,7 @@ def test_kill_9_at_20_moments_ends_in_the_same_bytes(tmp_path: Path) -> None:
         too_late = process.poll() is not None
         process.kill()
         process.communicate()
-        assert none_left(process.pid)
+        none_left(process.pid)
         killed += not too_late
         # Begin anew now and then, or the later kills would find everything cached.
         if too_late or draw.random() < 0.3:

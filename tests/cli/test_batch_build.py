@@ -7,14 +7,14 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cli.program import fingerprint
 from tests.cli.test_translation import Home
+from tests.patience import until
 from tests.servers import models
 from tests.servers.models import Handle
 
@@ -65,12 +65,8 @@ def counted(home: Home, call: str) -> int:
     return int(home.model.look()["counts"].get(call, 0))
 
 
-def until(true: Callable[[], Any], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+def calls(home: Home) -> int:
+    return sum(home.model.look()["counts"].values())
 
 
 def pending(home: Home) -> list[tuple[str | None, int]]:
@@ -114,7 +110,7 @@ def test_a_corpus_from_batches_is_the_one_from_single_requests(home: Home) -> No
 def test_killed_before_the_batch_is_made(home: Home) -> None:
     home.model.does(stall=["POST /v1/files"])
     process = home.start(*TO_TEXT)
-    until(lambda: counted(home, "POST /v1/files"), process)
+    until(lambda: counted(home, "POST /v1/files"), process=process)
     kill(process)
     home.model.does(stall=[])
     assert pending(home) == [(None, 4)]
@@ -124,7 +120,7 @@ def test_killed_before_the_batch_is_made(home: Home) -> None:
 def test_killed_before_the_id_of_a_batch_was_known(home: Home) -> None:
     home.model.does(stall=["POST /v1/batches"], hold=True)
     process = home.start(*TO_TEXT)
-    until(lambda: counted(home, "POST /v1/batches"), process)
+    until(lambda: counted(home, "POST /v1/batches"), process=process)
     kill(process)
     home.model.does(stall=[], hold=False)
     assert pending(home) == [(None, 4)]
@@ -135,7 +131,7 @@ def test_killed_before_the_id_of_a_batch_was_known(home: Home) -> None:
 def test_killed_while_it_waits(home: Home, batches: int) -> None:
     home.model.does(hold=True)
     process = home.start(*TO_TEXT)
-    until(lambda: counted(home, "POST /v1/batches") >= batches and counted(home, "GET /v1/batches/…"), process)
+    until(lambda: counted(home, "POST /v1/batches") >= batches and counted(home, "GET /v1/batches/…"), process=process)
     kill(process)
     home.model.does(hold=False)
     assert len(pending(home)) >= batches - 1
@@ -145,7 +141,7 @@ def test_killed_while_it_waits(home: Home, batches: int) -> None:
 def test_killed_while_answers_are_downloaded(home: Home) -> None:
     home.model.does(stall=["GET /v1/files/…/content"])
     process = home.start(*TO_TEXT)
-    until(lambda: counted(home, "GET /v1/files/…/content"), process)
+    until(lambda: counted(home, "GET /v1/files/…/content"), process=process)
     kill(process)
     home.model.does(stall=[])
     finished(home)
@@ -154,7 +150,7 @@ def test_killed_while_answers_are_downloaded(home: Home) -> None:
 def test_killed_after_some_batches_were_taken_in(home: Home) -> None:
     home.model.does(hold=True, free=1)
     process = home.start(*TO_TEXT, "--set", "translate.batch.parallel=1")
-    until(lambda: counted(home, "POST /v1/batches") == 2, process)
+    until(lambda: counted(home, "POST /v1/batches") == 2, process=process)
     kill(process)
     home.model.does(hold=False)
     (batch,) = pending(home)
@@ -164,11 +160,9 @@ def test_killed_after_some_batches_were_taken_in(home: Home) -> None:
 
 def test_killed_again_and_again(home: Home) -> None:
     for moment in range(8):
+        before = calls(home)
         process = home.start(*TO_TEXT, "--set", "translate.batch.parallel=2")
-        before = sum(home.model.look()["counts"].values())
-        deadline = time.monotonic() + 60
-        while process.poll() is None and sum(home.model.look()["counts"].values()) <= before + moment:
-            assert time.monotonic() < deadline
+        while process.poll() is None and calls(home) <= before + moment:
             time.sleep(0.005)
         kill(process)
     finished(home)
@@ -178,7 +172,7 @@ def test_killed_again_and_again(home: Home) -> None:
 def test_a_polite_stop_does_not_wait_for_the_service(home: Home, number: int) -> None:
     home.model.does(hold=True)
     process = home.start(*TO_TEXT)
-    until(lambda: counted(home, "POST /v1/batches") == 3, process)
+    until(lambda: counted(home, "POST /v1/batches") == 3, process=process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
@@ -194,7 +188,7 @@ def test_a_polite_stop_does_not_wait_for_the_service(home: Home, number: int) ->
 def test_what_expired_while_nobody_watched_goes_into_a_new_batch(home: Home) -> None:
     home.model.does(hold=True)
     process = home.start(*TO_TEXT)
-    until(lambda: counted(home, "POST /v1/batches") == 3, process)
+    until(lambda: counted(home, "POST /v1/batches") == 3, process=process)
     kill(process)
     home.model.does(hold=False, script=[{"batch": "expired", "answered": 1}])
     assert home.build(*TO_TEXT)["failed"] == []
@@ -233,7 +227,7 @@ def test_a_refused_batch_stops_the_build_with_the_words_of_the_service(home: Hom
 def test_the_other_mode_says_what_is_on_its_way(home: Home) -> None:
     home.model.does(hold=True)
     process = home.start(*TO_TEXT)
-    until(lambda: counted(home, "POST /v1/batches") == 3, process)
+    until(lambda: counted(home, "POST /v1/batches") == 3, process=process)
     kill(process)
     done = home.run("build", "reviews.yaml", *TO_TEXT, "--set", "translate.mode=live")
     assert "12 requests of an earlier build are on their way in batches" in done.stderr

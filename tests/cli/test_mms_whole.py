@@ -9,15 +9,15 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.cli.program import PROGRAM, fingerprint, rows, run
+from tests.patience import until
 from tests.servers.google_tts import GoogleTts, read_clips
 from tests.servers.marytts import LHASA, STOCK, MaryServer
 from tests.servers.models import Handle, serving
@@ -137,7 +137,7 @@ def test_killed_in_the_middle_and_gone_on_with(services: Services, tmp_path: Pat
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: services.asked()[moment] >= 12, process)
+    until(lambda: services.asked()[moment] >= 12, process=process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     services.model.does(latency=0.0)
@@ -162,7 +162,7 @@ def test_stopped_politely_nothing_is_asked_twice(services: Services, tmp_path: P
         stderr=subprocess.STDOUT,
         text=True,
     )
-    wait_until(lambda: services.asked()["model"] >= 20, process)
+    until(lambda: services.asked()["model"] >= 20, process=process)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 143 and re.search(r"Stopped after .* What is done is kept", said), said
@@ -181,11 +181,3 @@ def fresh(services: Services, home: Path) -> dict[str, int]:
 def margin(name: str) -> int:
     """Requests that a kill may cost: those on the wire, and for voices those whose clip was not in the index yet."""
     return WIRE[name] if name == "model" else WIRE[name] + 24
-
-
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline, "it never got there"
-        time.sleep(0.01)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.program import PROGRAM, Done, fingerprint, rows, run, source
+from tests.patience import until
 
 ENGINE = '''
 import os, signal, time
@@ -200,9 +200,7 @@ def test_a_hanging_engine_is_no_obstacle_to_ctrl_c(folder: Path, package: Path) 
         text=True,
     )
     journal = folder / ".corpusforge" / "results.jsonl"
-    deadline = time.monotonic() + 20
-    while not (journal.exists() and "synthesize" in journal.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: journal.exists() and "synthesize" in journal.read_text(), process=process)
     process.send_signal(2)
     out, err = process.communicate(timeout=60)  # before the stage's own limit of 120 s gives the item up
     assert (process.returncode, "the same command goes on" in out, "Traceback" in err) == (130, True, False), err

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cli.program import PROGRAM, fingerprint, rows, run
+from tests.patience import until
 from tests.servers import models
 from tests.servers.models import Handle
 
@@ -191,11 +191,7 @@ def ends(process: subprocess.Popen[str], number: int) -> str:
 
 
 def until_asked(home: Home, process: subprocess.Popen[str], wanted: int) -> None:
-    deadline = time.monotonic() + 60
-    while home.model.asked() < wanted:
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    until(lambda: home.model.asked() >= wanted, process=process)
 
 
 @pytest.mark.parametrize("moment", [1, 7, 14])

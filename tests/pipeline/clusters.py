@@ -6,12 +6,13 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import pytest
+
+from tests.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,10 +43,7 @@ class Cluster:
             self.scheduler = self._start("dask_scheduler", options, flags=["-S"], environment=own)
         else:
             self.scheduler = self._start("dask_scheduler", options, environment=allowed)
-        deadline = time.monotonic() + 30
-        while not reachable(self.port):
-            assert self.scheduler.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: reachable(self.port), "the scheduler listens", process=self.scheduler)
         return self.scheduler
 
     def worker(
@@ -117,13 +115,6 @@ def free_port() -> int:
 def reachable(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def without_corpusforge(folder: Path) -> str:

@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from corpusforge.pipeline.plan import Planner, Progress
 from corpusforge.pipeline.record import Recorder
 from corpusforge.pipeline.run import Run
 from corpusforge.store.workspace import Workspace
+from tests.patience import until
 from tests.pipeline.conftest import RunToys
 from tests.pipeline.toys import Ask, Log, Speak, SpeakConfig, Spoil, Weigh, utterance, utterances
 
@@ -273,18 +273,12 @@ def test_kill_9_loses_nothing_that_was_recorded_and_leaves_no_process(
     driver = subprocess.Popen([sys.executable, "-c", _KILLED, str(tmp_path), str(log)], stdout=subprocess.PIPE)
     assert driver.stdout is not None
     driver.stdout.readline()
-    deadline = time.monotonic() + 60
-    while spoken(workspace) < 50:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: spoken(workspace) >= 50, process=driver)
     children = _children(driver.pid)
     assert children
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    deadline = time.monotonic() + 5
-    while any(_alive(child) for child in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(_alive(child) for child in children)
+    until(lambda: not any(_alive(child) for child in children), "its processes end", seconds=10)
     before, recorded = len(made(log)), spoken(workspace)
     assert 50 <= recorded <= before
     tally = run_toys(utterances(300), [Speak(SpeakConfig(log=str(log))), Weigh(Weigh.Config())])

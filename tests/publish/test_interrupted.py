@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.program import PROGRAM
 from tests.corpus.conftest import Shop
+from tests.patience import until
 from tests.publish.conftest import Publish
 from tests.servers.hub import Hub
 
@@ -25,10 +26,8 @@ def killed_when(reached: Callable[[], bool], corpus: Path, client: dict[str, str
     """Start a publication, and kill it -9 once the Hub has got so far."""
     command = [PROGRAM, "publish", str(corpus), "--repo", "me/small", "--max-shard-size", "60kB"]
     running = subprocess.Popen(command, env={**os.environ, **client}, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not reached() and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert reached() and running.poll() is None
+    until(reached, process=running)
+    assert running.poll() is None
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
 

@@ -34,6 +34,7 @@ SYLLABLES = {
 PER_HANZI = {"Tibt": 1.0, "Mymr": 1.4, "Hans": 1.0, "Latn": 0.8}
 SPACE = {"Latn": " "}
 STOP = {"Tibt": "།", "Mymr": "။", "Hans": "。", "Latn": "."}
+NO_FORMAT = "no 'response_format' of type json_schema"
 
 
 def translated(source: str, lang: str) -> str:
@@ -56,6 +57,12 @@ def translated(source: str, lang: str) -> str:
     return ("".join(out).strip() or draw.choice(known)) + STOP[script]
 
 
+def _format(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The structured output that a request demands; empty where it demands none."""
+    chat = (body.get("response_format") or {}).get("json_schema")
+    return chat or (body.get("text") or {}).get("format") or {}
+
+
 class Model:
     """What the server knows and has seen."""
 
@@ -72,7 +79,8 @@ class Model:
         self.hold = False  # batches stay in progress
         self.free = 0  # but not the first ones
         self.stall: list[str] = []  # calls of the Batch API, as counted, that are carried out but not answered yet
-        self.plain = False  # lines of batches that demand structured output are refused
+        self.plain = False  # requests and lines of batches that demand structured output are refused
+        self.awaited = 0  # but not before so many such requests are here
         self.draw = random.Random(seed)
 
     def answer(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,8 +89,7 @@ class Model:
         user = next(m["content"] for m in messages if m["role"] == "user")
         found = re.findall(r"<(text(?:-\d+)?)>\n?(.*?)\n?</\1>", user, re.S)
         source = found[-1][1] if found else user
-        schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
-        schema = schema or ((body.get("text") or {}).get("format") or {}).get("schema")
+        schema = _format(body).get("schema")
         if schema:
             targets = list(schema["properties"]["translations"]["properties"])
             text = json.dumps(
@@ -133,6 +140,11 @@ class Model:
             wait = {"retry-after": self.retry_after} if fault == 429 else {}
             return fault, wait, {"error": {"message": f"scripted {fault}", "type": "server_error", "code": None}}
         parsed = json.loads(body)
+        if self.plain and _format(parsed):
+            self.awaited -= 1
+            while self.awaited > 0:
+                await asyncio.sleep(0.005)
+            return 400, {}, {"error": {"message": NO_FORMAT}}
         if self.script and isinstance(self.script[0], str):
             return 200, {}, self.script.pop(0)
         self.seen[hashlib.sha256(body).hexdigest()] += 1
@@ -214,8 +226,8 @@ class Model:
                     error = {"code": "batch_expired", "message": "not executed before the window expired"}
                     failed.append({"custom_id": row["custom_id"], "response": None, "error": error})
                 continue
-            if self.plain and "response_format" in row["body"]:
-                error = {"status_code": 400, "body": {"error": {"message": "no 'response_format' of type json_schema"}}}
+            if self.plain and _format(row["body"]):
+                error = {"status_code": 400, "body": {"error": {"message": NO_FORMAT}}}
                 failed.append({"custom_id": row["custom_id"], "response": error, "error": None})
                 continue
             if number < script.get("failed", 0):
@@ -304,7 +316,7 @@ class Handle:
         return int(self.look()["counts"].get("asked", 0))
 
     def does(self, **what: Any) -> None:
-        """Set `script`, `faults`, `latency`, `retry_after` or `hold`."""
+        """Set attributes of `Model` by name: `script`, `faults`, `latency`, `plain`, …"""
         request = urllib.request.Request(f"{self._root}/script", json.dumps(what).encode(), method="POST")
         urllib.request.urlopen(request).close()
 

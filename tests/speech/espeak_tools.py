@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from corpusforge.speech.engine import Prosody, Speech
 from corpusforge.speech.engines.espeak_process import Request, VoiceProcess
+from tests.patience import until
 
 LANGUAGES = ("zho_Hans", "bod_Tibt", "mya_Mymr")
 PLAIN = Prosody()
@@ -42,25 +41,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def waiting_child(process: VoiceProcess) -> int:
     """The child that will speak the next request."""
-    found: list[int] = []
-
-    def appeared() -> bool:
-        found[:] = children(process.pid)
-        return bool(found)
-
-    assert wait_until(appeared, 5)
-    return found[0]
+    return until(lambda: children(process.pid))[0]
 
 
 def fundamental(samples: np.ndarray, rate: int) -> float:

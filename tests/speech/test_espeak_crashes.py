@@ -19,6 +19,7 @@ from corpusforge.speech.engines.espeak import (
     EspeakEngine,
 )
 from corpusforge.speech.engines.espeak_process import EspeakError, VoiceProcess
+from tests.patience import until
 from tests.speech.espeak_tools import (
     OVERRUNS,
     PLAIN,
@@ -27,7 +28,6 @@ from tests.speech.espeak_tools import (
     digest,
     say,
     sentences,
-    wait_until,
     waiting_child,
 )
 
@@ -94,7 +94,7 @@ def test_a_child_that_does_not_even_hear_its_alarm_is_given_up(
         process.speak(say("cmn", "你好"), 0.2)
 
     assert process.closed
-    assert wait_until(lambda: not alive(child), 2)
+    until(lambda: not alive(child))
 
 
 def test_children_killed_from_outside_cost_nothing(engine: EspeakEngine) -> None:
@@ -136,14 +136,14 @@ def test_no_process_outlives_a_killed_worker(busy: bool) -> None:
         assert len(parents) == 2
         if not busy:
             assert worker.stdout.readline() == "spoken\n"
-        assert wait_until(lambda: all(children(pid) for pid in parents), 5)
+        until(lambda: all(children(pid) for pid in parents), process=worker)
         family = [*parents, *(child for pid in parents for child in children(pid))]
     finally:
         worker.kill()
         worker.communicate()
 
     assert len(family) == 4
-    assert wait_until(lambda: not any(map(alive, family)), 3), [pid for pid in family if alive(pid)]
+    until(lambda: not any(map(alive, family)), "all have ended", seconds=10)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -155,7 +155,7 @@ def test_closing_ends_every_process() -> None:
 
     engine.close()
 
-    assert wait_until(lambda: not any(map(alive, family)), 3)
+    until(lambda: not any(map(alive, family)), "all have ended", seconds=10)
     assert engine.synthesize("你好", "zho_Hans", None, PLAIN).samples.size > 2000  # and it can be used again
     engine.close()
 

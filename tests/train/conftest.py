@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +19,34 @@ from tests.corpus.conftest import Shop
 
 
 @pytest.fixture(scope="session", autouse=True)
-def two_threads() -> Iterator[None]:
-    """torch has two threads, here and in processes that a test starts: the last digits depend on their number."""
+def one_thread() -> Iterator[None]:
+    """torch has one thread, here and in processes that a test starts.
+
+    The last digits depend on their number; and threads wait for each other spinning, so that beside other work two take
+    ten times as long as one.
+    """
     before = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("MKL_NUM_THREADS", raising=False)
-        environment.setenv("OMP_NUM_THREADS", "2")
-        torch.set_num_threads(2)
+        environment.setenv("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
         yield
     torch.set_num_threads(before)
+
+
+Threads = Callable[[int], None]
+
+
+@pytest.fixture
+def have_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
+    """Give torch another number of threads for one test, here and in processes that it starts from then on."""
+
+    def have(count: int) -> None:
+        monkeypatch.setenv("OMP_NUM_THREADS", str(count))
+        torch.set_num_threads(count)
+
+    yield have
+    torch.set_num_threads(1)
 
 
 class Syllables:

@@ -25,6 +25,7 @@ from corpusforge.train.predictions import predictions_path, read_predictions
 from corpusforge.train.runs import Run
 from corpusforge.train.training import train
 from tests.corpus.conftest import Shop
+from tests.train.conftest import Threads
 from tests.train.runs import learnable, losses, place, quick, same_weights
 from tests.train.still import without_dropout
 
@@ -117,6 +118,9 @@ def test_two_processes_train_what_one_does(corpus: Path, tmp_path: Path, monkeyp
         "uneven": {"adapter": "meta", "groups": 4},
         "a group a process": {"adapter": "meta", "groups": 2, "epochs": 1},
         "accumulated": {"adapter": "meta", "groups": 4, "accumulate": 2},
+        "fgm": {"model": "fgm", "epsilon": 1.0, "groups": 4},
+        "pgd": {"model": "pgd", "epsilon": 0.02, "step": 0.01, "steps": 3, "norm": "linf", "groups": 4, "freeze": 1},
+        "examples": {"model": "fgm", "epsilon": 0.5, "norm": "example_l2", "groups": 4, "accumulate": 2},
     }
     monkeypatch.setattr(training, "build_model", training.build_model)  # put back at the end
     without_dropout()
@@ -148,14 +152,40 @@ def test_two_processes_go_on_as_if_nothing_had_happened(corpus: Path, tmp_path: 
         same_runs(tmp_path / name, tmp_path / f"{name}-whole")
 
 
-def test_processes_draw_their_own_dropout_and_no_others_can_go_on(corpus: Path, tmp_path: Path) -> None:
+def test_processes_draw_their_own_dropout_and_no_others_can_go_on(
+    corpus: Path, tmp_path: Path, have_threads: Threads
+) -> None:
     changes = {"model": "combined", "epochs": 1}
     two(corpus, tmp_path, {"run": changes}, kill=2)
     found = load_file(tmp_path / "run" / "checkpoints" / "last" / "optimizer.safetensors")
     assert not torch.equal(found["random.0.host"], found["random.1.host"])
+    have_threads(2)
     with pytest.raises(CorpusforgeError, match=r"of a run of 2 processes.*go on with 2 \(torchrun.*or name another"):
         train(corpus, quick(**changes), tmp_path / "run", place(tmp_path))
     assert torch.get_num_threads() == 2  # the run's own number was another
+
+
+class Deaf(World):
+    """One of several processes, up to where it would hear of the others."""
+
+    def wait(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("size", "split"), [(7, "dev"), (19, "train")])
+def test_a_split_with_fewer_groups_than_processes_is_refused_before_training(
+    corpus: Path, tmp_path: Path, size: int, split: str
+) -> None:
+    count = len(read_dataset(corpus).examples[split])
+    assert count == size - 1
+    said: list[str] = []
+    asked = place(tmp_path, world=Deaf(0, size), tell=said.append)
+    with pytest.raises(
+        CorpusforgeError, match=rf"{split} has {count} .* {size} processes .*: start no more than {count}$"
+    ):
+        train(corpus, quick(model="combined", groups=size), tmp_path / "run", asked)
+    assert not any("are trained" in line for line in said)
+    assert not (tmp_path / "run" / "checkpoints" / "last").exists()
 
 
 def test_groups_that_cannot_be_shared_are_refused() -> None:

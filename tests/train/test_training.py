@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from corpusforge.train.predict import Predictor, model_folder, predict_corpus
 from corpusforge.train.predictions import predictions_path, read_predictions
 from corpusforge.train.training import train, train_seeds
 from tests.corpus.conftest import Shop
+from tests.train.conftest import Threads
 from tests.train.runs import learnable, losses, place, quick, same_weights
 from tests.train.still import without_dropout
 
@@ -69,6 +71,7 @@ def test_it_learns_what_the_text_says(corpus: Path, tmp_path: Path) -> None:
 SLOW = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from corpusforge.train import loop
 from corpusforge.train.training import train
 from tests.train.runs import place, quick
@@ -86,12 +89,14 @@ train(Path(corpus), quick(model=model, adapter=adapter), Path(run), place(Path(r
 
 
 @pytest.mark.parametrize(
-    ("model", "adapter", "saves"), [("mlcl", "meta", 3), ("mlcl", "sim", 6), ("mlcl", "sim", 10), ("pgd", "none", 5)]
+    ("model", "adapter", "saves", "threads"),
+    [("mlcl", "meta", 3, 1), ("mlcl", "sim", 6, 2), ("mlcl", "sim", 10, 1), ("pgd", "none", 5, 1)],
 )
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
-    corpus: Path, tmp_path: Path, model: str, adapter: str, saves: int
+    corpus: Path, tmp_path: Path, model: str, adapter: str, saves: int, threads: int, have_threads: Threads
 ) -> None:
     config = quick(model=model, adapter=adapter)
+    have_threads(threads)
     train(corpus, config, tmp_path / "whole", place(tmp_path))
     run = tmp_path / "killed"
     command = [sys.executable, "-c", SLOW, str(corpus), str(run), model, adapter]
@@ -102,10 +107,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (run / "results.json").exists()
-    torch.set_num_threads(1)
+    have_threads(3)
     train(corpus, config, run, place(tmp_path))
-    assert torch.get_num_threads() == 1  # it went on with as many as it had begun with, and gave them back
-    torch.set_num_threads(2)
+    assert torch.get_num_threads() == 3  # it went on with as many as it had begun with, and gave them back
     assert losses(run) == losses(tmp_path / "whole")
     for name in ("best.safetensors", "last/weights.safetensors", "last/optimizer.safetensors"):
         assert same_weights(run / "checkpoints" / name, tmp_path / "whole" / "checkpoints" / name), name
@@ -135,6 +139,7 @@ def test_damaged_checkpoints_are_said_to_be(corpus: Path, tmp_path: Path) -> Non
 RANK = """
 import sys
 from pathlib import Path
+from typing import Any
 import torch
 from corpusforge.train.distributed import join
 from corpusforge.train.training import train
@@ -225,11 +230,18 @@ def test_deterministic_runs_are_equal_to_the_bit(corpus: Path, tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on a CPU")
-def test_compiled_it_learns_the_same(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{"model": "combined"}, {"model": "fgm", "epsilon": 1.0}, {"model": "pgd", "norm": "example_l2", "steps": 2}],
+    ids=lambda changes: changes["model"],
+)
+def test_compiled_it_learns_the_same(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
     monkeypatch.setattr(training, "build_model", training.build_model)  # put back at the end
     without_dropout()
     for name, compiled in (("plain", False), ("compiled", True)):
-        train(corpus, quick(model="combined", epochs=1, compile=compiled), tmp_path / name, place(tmp_path))
+        train(corpus, quick(epochs=1, compile=compiled, **changes), tmp_path / name, place(tmp_path))
     plain, compiled = (
         [line["total"] for line in losses(tmp_path / name) if "total" in line] for name in ("plain", "compiled")
     )

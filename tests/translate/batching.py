@@ -58,12 +58,6 @@ def request(number: int, schema: str | None = None) -> Request:
     return Request((("user", f"<text>{'句' * (number + 1)}</text>"),), schema)
 
 
-async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.005)
-
-
 Play = Callable[["Stage"], Coroutine[Any, Any, None]]
 
 

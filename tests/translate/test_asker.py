@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from corpusforge.store.answers import Answers, Spent
 from corpusforge.translate.asker import Asker, Live
 from corpusforge.translate.budget import Budget, BudgetSpent, Purse
 from corpusforge.translate.llm import Answer, Llm, Request
+from tests.patience import until_async
 from tests.servers import models
 from tests.servers.models import Handle
 
@@ -52,12 +52,6 @@ class Desk:
 
 def request(number: int) -> Request:
     return Request((("user", f"<text>{'句' * (number + 1)}</text>"),), None)
-
-
-async def until(true: Any) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def test_many_who_want_the_same_share_one_request(model: Handle, tmp_path: Path) -> None:
@@ -104,7 +98,7 @@ def test_who_leaves_does_not_take_the_answer_along(model: Handle, tmp_path: Path
         before = model.asked()
         leaver = asyncio.create_task(desk.asker.ask(request(2), "k"))
         stayer = asyncio.create_task(desk.asker.ask(request(2), "k"))
-        await until(lambda: model.asked() > before)
+        await until_async(lambda: model.asked() > before)
         leaver.cancel()
         assert (await stayer).text
         await desk.close()
@@ -118,7 +112,7 @@ def test_answers_on_the_wire_are_waited_for_and_kept_and_nothing_new_is_sent(mod
         model.does(latency=0.5)
         before = model.asked()
         walks = [asyncio.create_task(desk.asker.ask(request(number), "k")) for number in range(10)]
-        await until(lambda: model.asked() - before == 3)
+        await until_async(lambda: model.asked() - before == 3)
         for walk in walks:
             walk.cancel()
         await desk.close()
@@ -138,7 +132,7 @@ def test_who_waits_for_money_is_not_sent_after_a_stop(model: Handle, tmp_path: P
         model.does(latency=0.3)
         before = model.asked()
         walks = [asyncio.create_task(desk.asker.ask(request(number), "k")) for number in range(3)]
-        await until(lambda: model.asked() - before == 1)
+        await until_async(lambda: model.asked() - before == 1)
         for walk in walks:
             walk.cancel()
         await desk.close()
@@ -155,7 +149,7 @@ def test_a_fault_after_a_stop_is_not_tried_again(model: Handle, tmp_path: Path) 
         model.does(latency=0.3, script=[500])
         before = model.asked()
         walk = asyncio.create_task(desk.asker.ask(request(0), "k"))
-        await until(lambda: model.asked() - before == 1)
+        await until_async(lambda: model.asked() - before == 1)
         walk.cancel()
         await desk.close()
         assert model.asked() - before == 1

@@ -15,7 +15,8 @@ from corpusforge.translate import batch as batches
 from corpusforge.translate.batch import service_name
 from corpusforge.translate.budget import Budget, BudgetSpent, Prices, Purse
 from corpusforge.translate.llm import Answer, Llm, Request
-from tests.translate.batching import POLICY, SCHEMA, Stage, play, request, until
+from tests.patience import until_async
+from tests.translate.batching import POLICY, SCHEMA, Stage, play, request
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -92,7 +93,7 @@ def test_no_more_batches_are_on_their_way_than_allowed(tmp_path: Path) -> None:
         at.model.hold = True
         desk = at.desk(size=1, parallel=2)
         asked = asyncio.ensure_future(desk.ask(*range(5)))
-        await until(lambda: at.model.counts["GET /v1/batches/…"] > 6)
+        await until_async(lambda: at.model.counts["GET /v1/batches/…"] > 6)
         assert len(at.sizes()) == 2
         at.model.hold = False
         await asked
@@ -158,13 +159,13 @@ def test_a_queue_that_is_full_is_waited_for(tmp_path: Path) -> None:
         at.model.hold = True
         desk = at.desk(size=2, model="limited")
         first = asyncio.ensure_future(desk.ask(0, 1))
-        await until(lambda: len(at.sizes()) == 1)
+        await until_async(lambda: len(at.sizes()) == 1)
         errors = [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached", "line": None}]
         second = asyncio.ensure_future(desk.ask(2, 3))
-        await until(lambda: len(at.sizes()) == 2)
+        await until_async(lambda: len(at.sizes()) == 2)
         at.model.batches["batch-2"] |= {"status": "failed", "errors": {"object": "list", "data": errors}}
-        await until(lambda: len(desk.pending()) == 1)
-        await until(lambda: desk.sender._queue)
+        await until_async(lambda: len(desk.pending()) == 1)
+        await until_async(lambda: desk.sender._queue)
         at.model.hold = False
         await asyncio.gather(first, second)
         assert at.sizes() == [2, 2, 2]
@@ -248,11 +249,11 @@ def test_a_stopped_build_leaves_its_batch_to_the_next_one(tmp_path: Path) -> Non
         at.model.hold = True
         first = at.desk()
         asked = asyncio.ensure_future(first.ask(0, 1, 2))
-        await until(lambda: at.model.counts["GET /v1/batches/…"] > 1)
+        await until_async(lambda: at.model.counts["GET /v1/batches/…"] > 1)
         await at.stop(first, asked)
         second = at.desk()
         asked = asyncio.ensure_future(second.ask(0, 1, 2, 3))
-        await until(lambda: len(at.sizes()) == 2)
+        await until_async(lambda: len(at.sizes()) == 2)
         at.model.hold = False
         await asked
         assert (at.sizes(), set(at.model.lines.values())) == ([3, 1], {1})
@@ -267,12 +268,12 @@ def test_answers_that_nobody_asks_for_any_more_are_kept(tmp_path: Path) -> None:
         at.model.hold = True
         first = at.desk()
         asked = asyncio.ensure_future(first.ask(0, 1))
-        await until(lambda: at.model.counts["GET /v1/batches/…"] > 0)
+        await until_async(lambda: at.model.counts["GET /v1/batches/…"] > 0)
         await at.stop(first, asked)
         at.model.hold = False
         second = at.desk()
         await second.ask(7)
-        await until(lambda: not second.pending())
+        await until_async(lambda: not second.pending())
         assert second.answers.get(second.llm.key(request(0))) is not None
         assert second.purse.spent.requests == 3
 
@@ -284,11 +285,11 @@ def test_a_build_that_ends_while_an_old_batch_goes_on_leaves_nothing_running(tmp
         at.model.hold = True
         first = at.desk()
         asked = asyncio.ensure_future(first.ask(0))
-        await until(lambda: at.model.counts["GET /v1/batches/…"] > 0)
+        await until_async(lambda: at.model.counts["GET /v1/batches/…"] > 0)
         await at.stop(first, asked)
         second = at.desk()
         asked = asyncio.ensure_future(second.ask(1))
-        await until(lambda: len(at.sizes()) == 2)
+        await until_async(lambda: len(at.sizes()) == 2)
         at.model.finish(at.model.batches["batch-2"])
         await asked
         await at.stop(second)  # nothing is asked, but batch-1 is watched
@@ -302,7 +303,7 @@ def test_a_build_that_is_stopped_while_its_batch_is_being_made_learns_its_id(tmp
         at.model.hold, at.model.stall = True, ["POST /v1/batches"]
         desk = at.desk()
         asked = asyncio.ensure_future(desk.ask(0, 1))
-        await until(lambda: at.model.counts["POST /v1/batches"])
+        await until_async(lambda: at.model.counts["POST /v1/batches"])
         asyncio.get_running_loop().call_later(0.2, at.model.stall.clear)
         await at.stop(desk, asked)
         assert [batch.id for batch in at.desk().pending()] == ["batch-1"]
@@ -315,7 +316,7 @@ def test_a_batch_that_the_service_has_forgotten_is_asked_again(tmp_path: Path) -
         at.model.hold = True
         desk = at.desk(budget=Budget(requests=3))
         asked = asyncio.ensure_future(desk.ask(0, 1))
-        await until(lambda: at.model.batches)
+        await until_async(lambda: at.model.batches)
         at.model.batches.clear()
         at.model.hold = False
         await asked
@@ -330,7 +331,7 @@ def test_a_service_that_goes_down_while_a_batch_is_watched_stops_the_build(tmp_p
         at.model.hold = True
         first = at.desk(policy=POLICY.model_copy(update={"patience": 0.2, "retries": 9}))
         asked = asyncio.ensure_future(first.outcomes(0, 1))
-        await until(lambda: at.model.batches)
+        await until_async(lambda: at.model.batches)
         batch = at.model.batches["batch-1"]
         at.model.batches["batch-1"] = dict(batch, status="in_progress")
         broken = at.model.batch_api
@@ -350,7 +351,7 @@ def test_another_corpus_waits_for_the_same_request_and_each_pays_for_its_own(tmp
         at.model.hold = True
         first = at.desk(corpus="one")
         asked = asyncio.ensure_future(first.ask(0, 1))
-        await until(lambda: at.model.counts["GET /v1/batches/…"] > 0)
+        await until_async(lambda: at.model.counts["GET /v1/batches/…"] > 0)
         await at.stop(first, asked)
         at.model.hold = False
         second = at.desk(corpus="two")
@@ -387,16 +388,16 @@ def test_a_batch_of_an_earlier_build_is_within_the_budget(tmp_path: Path) -> Non
         at.model.hold = True
         first = at.desk(budget=Budget(requests=3))
         asked = asyncio.ensure_future(first.ask(0, 1))
-        await until(lambda: at.model.counts["GET /v1/batches/…"] > 0)
+        await until_async(lambda: at.model.counts["GET /v1/batches/…"] > 0)
         await at.stop(first, asked)
         second = at.desk(budget=Budget(requests=3))
         asked = asyncio.ensure_future(second.outcomes(2, 3))
-        await until(lambda: len(at.sizes()) == 2)
+        await until_async(lambda: len(at.sizes()) == 2)
         at.model.hold = False
         found = await asked
         assert sorted(type(each).__name__ for each in found) == ["Answer", "BudgetSpent"]
         assert at.sizes() == [2, 1]
-        await until(lambda: not second.pending())
+        await until_async(lambda: not second.pending())
 
     play(scene, tmp_path)
 
@@ -434,7 +435,7 @@ def test_damaged_answers_count_as_unanswered(damage: bytes, tmp_path: Path) -> N
         at.model.hold = True
         desk = at.desk()
         asked = asyncio.ensure_future(desk.ask(0))
-        await until(lambda: at.model.batches)
+        await until_async(lambda: at.model.batches)
         content = damage.replace(b"KEY", desk.llm.key(request(0)).hex().encode())
         file = at.model.file(content)[2]["id"]
         at.model.batches["batch-1"] |= {"status": "completed", "output_file_id": file}
@@ -451,11 +452,11 @@ def test_answers_that_are_damaged_on_their_way_are_downloaded_again(tmp_path: Pa
         at.model.hold = True
         desk = at.desk(policy=POLICY.model_copy(update={"backoff": 0.4}))
         asked = asyncio.ensure_future(desk.ask(0, 1))
-        await until(lambda: at.model.batches)
+        await until_async(lambda: at.model.batches)
         at.model.finish(at.model.batches["batch-1"])
         file = at.model.batches["batch-1"]["output_file_id"]
         whole, at.model.files[file] = at.model.files[file], b"<html>a proxy is busy</html>"
-        await until(lambda: at.model.counts["GET /v1/files/…/content"])
+        await until_async(lambda: at.model.counts["GET /v1/files/…/content"])
         at.model.files[file] = whole
         await asked
         assert at.sizes() == [2]
