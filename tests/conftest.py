@@ -10,9 +10,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# A slow machine is no error: no example has a deadline.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# A slow machine is no error: no example has a deadline. The examples are the same in every run, so that a change is
+# judged by what it does and not by luck; `--hypothesis-profile=search` looks for others, and for twenty times as many.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

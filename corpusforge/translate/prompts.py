@@ -57,7 +57,7 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SHIPPED = Path(__file__).with_name("prompts")
 _WHERE = "translate"
 _THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
-_FENCE = re.compile(r"```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_FENCE = re.compile(r"```[\w-]*[ \t]*\n\s*")
 
 
 @dataclass(frozen=True)
@@ -289,16 +289,10 @@ def parse_answer(text: str, targets: Sequence[str], output: Output) -> dict[str,
 
 
 def _from_json(said: str, targets: Sequence[str]) -> dict[str, str]:
-    fenced = _FENCE.search(said)
     try:
-        answer = json.loads(said, object_pairs_hook=_once)
+        answer = _json_in(said)
     except (json.JSONDecodeError, RecursionError) as error:
-        if fenced is None:
-            raise ValueError(f"the answer is not JSON: {_json_error(error)}") from error
-        try:
-            answer = json.loads(fenced[1], object_pairs_hook=_once)
-        except (json.JSONDecodeError, RecursionError) as inner:
-            raise ValueError(f"the answer is not JSON: {_json_error(inner)}") from inner
+        raise ValueError(f"the answer is not JSON: {_json_error(error)}") from error
     translations = answer.get("translations") if isinstance(answer, dict) else None
     if not isinstance(translations, dict):
         raise ValueError('the answer is not of the form {"translations": {"<language>": "<text>"}}')
@@ -307,6 +301,28 @@ def _from_json(said: str, targets: Sequence[str]) -> dict[str, str]:
         if not isinstance(translations[code], str):
             raise ValueError(f"the translation for {code} is not text but {_json_type(translations[code])}")
     return {code: translations[code].strip() for code in targets}
+
+
+def _json_in(said: str) -> Json:
+    """What an answer says in JSON: all of it, or the first of its code fences.
+
+    Where a fence ends is JSON's to say: a translation may have ``` in it.
+    """
+    decoder = json.JSONDecoder(object_pairs_hook=_once)
+    opening = _FENCE.search(said)
+    try:
+        whole: Json = decoder.decode(said)
+    except (json.JSONDecodeError, RecursionError):
+        if opening is None:
+            raise
+    else:
+        return whole
+    body = said[opening.end() :]
+    fenced: Json
+    fenced, end = decoder.raw_decode(body)
+    if not re.match(r"\s*(?:```|\Z)", body[end:]):
+        raise json.JSONDecodeError("Extra data", body, end)
+    return fenced
 
 
 def _from_tags(said: str, targets: Sequence[str]) -> dict[str, str]:

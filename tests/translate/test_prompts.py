@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from corpusforge.errors import RecipeError, SourceError
@@ -283,6 +283,7 @@ def wrapped(translations: dict[str, str]) -> str:
 
 
 @given(TEXT, TEXT)
+@example("0", "```")
 def test_what_fits_the_schema_is_read_as_it_is(tibetan: str, burmese: str) -> None:
     answer = wrapped({"mya_Mymr": burmese, "bod_Tibt": tibetan})
     jsonschema.validate(json.loads(answer), answer_schema(["bod_Tibt", "mya_Mymr"]))
@@ -318,6 +319,9 @@ def test_anything_else_is_refused_with_a_line_of_words(answer: str) -> None:
         ("Sure! Here you are.", "the answer is not JSON: Expecting value at character 1 of 19"),
         ('{"translations": {"bod_Tibt": "བཀྲ', "the answer is not JSON: Unterminated string"),
         ("[" * 100_000, "the answer is not JSON"),
+        ('```json\n{"translations": {"bod_Tibt": "བཀྲ', "the answer is not JSON: Unterminated string starting at"),
+        ('```\n{"translations": {"bod_Tibt": "a"}} or so\n```', "the answer is not JSON: Extra data at character 36"),
+        ("```json\n```", "the answer is not JSON: Expecting value at character 1 of 3"),
         ('{"bod_Tibt": "བཀྲ"}', "not of the form"),
         ('{"translations": {"bo": "བཀྲ"}}', "no translation for bod_Tibt; languages in the answer: bo"),
         ('{"translations": {"bod_Tibt": null}}', "the translation for bod_Tibt is not text but null"),
