@@ -34,7 +34,7 @@ def bins(values: Sequence[Sequence[float]]) -> list[float]:
     if not known:
         return [0.0, 1.0]
     low, high = known[0], known[-1]
-    width = _round_step((high - low) / _BINS or max(abs(high), 1.0) / _BINS)
+    width = _round_step(_told_apart(low, high) / _BINS or max(abs(low), abs(high), 1.0) / _BINS)
     first = math.floor(low / width)
     last = max(math.floor(high / width) + 1, first + 1)
     return [number * width for number in range(first, last + 1)]
@@ -156,6 +156,12 @@ def thinned(points: Sequence[tuple[float, float | None]], most: int = 400) -> li
     return found
 
 
+def _told_apart(low: float, high: float) -> float:
+    """The distance of two values; 0 if it is too small to be divided into edges that differ."""
+    distance = high - low
+    return distance if distance > max(abs(low), abs(high), 1e-9) * 1e-9 else 0.0
+
+
 def _round_step(step: float) -> float:
     """The next of 1, 2, 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(step))
@@ -164,7 +170,7 @@ def _round_step(step: float) -> float:
 
 def _ticks(low: float, high: float, about: int) -> list[float]:
     """Round numbers from at most `low` to at least `high`."""
-    step = _round_step((high - low) / about or abs(high) / about or 0.2)
+    step = _round_step(_told_apart(low, high) / about or max(abs(low), abs(high)) / about or 0.2)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [number * step for number in range(first, max(last, first + 1) + 1)]
 

@@ -6,7 +6,7 @@ import math
 import re
 from xml.etree import ElementTree
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from corpusforge.report.charts import Series, bins, histogram, lines, thinned
@@ -15,6 +15,8 @@ LENGTHS = st.lists(st.floats(0, 10_000, allow_nan=False), max_size=60)
 
 
 @given(st.lists(LENGTHS, max_size=4))
+@example([[1.0, 1.0000000000000002]])
+@example([[0.0], [5e-324, 1e-310]])
 def test_every_value_is_counted_once(samples: list[list[float]]) -> None:
     edges = bins(samples)
     assert 2 <= len(edges) < 80
@@ -38,6 +40,9 @@ def test_lines_break_where_nothing_was_measured() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(-1e6, 1e6)), max_size=50))
+@example([(0, 1.0), (1, 1.0000000000000002)])
+@example([(0, 0.0), (1, 5e-324)])
+@example([(0, -1e-18), (1, 1e-310)])
 def test_any_line_can_be_drawn(points: list[tuple[float, float]]) -> None:
     ElementTree.fromstring(lines([Series("one", sorted(points), 7)], "step", "Loss", whole=True))
 
