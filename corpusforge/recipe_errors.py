@@ -138,12 +138,12 @@ def _culprit(part: Node, message: str) -> Place:
 
 
 def shown(value: Any) -> str:
-    """A value as it would be written, cut after 60 characters."""
+    """A value as it would be written, on one line and cut after 60 characters."""
     if value is None:
         return "nothing"
-    text = value if isinstance(value, str) and "'" in value else json.dumps(value, ensure_ascii=False, default=str)
-    if isinstance(value, str) and "'" not in value:
-        text = f"'{value}'"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, str) and value.isprintable():
+        text = value if "'" in value else f"'{value}'"
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

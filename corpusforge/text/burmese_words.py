@@ -134,8 +134,6 @@ _DASH = r"\s?[-–—−~〜]\s?"
 _SIGN = f"(?P<{{0}}country>{'|'.join(_DOLLARS)})?(?P<{{0}}currency>[{''.join(_CURRENCIES)}])"
 _VULGAR = "¼-¾⅐-⅞↉"
 _BURMESE = "[\u1000-\u103f\u104c-\u104f]"
-_SPOKEN = f"\u1000-\u103f\u104c-\u104f\\d{_VULGAR}{re.escape(''.join(_SYMBOLS))}"
-"""Inside a character class: Burmese letters, and what becomes Burmese words."""
 _RULES = re.compile(
     "|".join(
         (
@@ -158,11 +156,12 @@ _RULES = re.compile(
             r"(?P<decade>(?<![\d.,])\d{1,3}0['’]?s\b)",
             r"(?P<nth>(?<![\d.,])(?P<rank>\d{1,4})(?:st|nd|rd|th)\b(?:[-\s]?(?=ရာစု))?)",
             rf"(?P<number>(?P<sign>[+−±]|(?<![^\s(\[“\"'=])-)?(?P<value>{_N})(?:{_SUFFIX.format('')})?)",
-            rf"(?P<slash>(?<=[{_SPOKEN}])\s?/\s?|\s?/\s?(?=[{_SPOKEN}]))",
             "(?P<symbol>[" + "".join(re.escape(symbol) for symbol in _SYMBOLS) + "])",
         )
     )
 )
+# Taken when all else is words: what stands beside a slash may have become Burmese, as in 5m / x.
+_SLASH = re.compile(r"\s?/[\s/]*")
 _NEEDS_NO_SPACE = re.compile(rf"{_BURMESE}|\W")
 _FORMS = re.compile(r"[\u2070-\u209c\u2103\u2109\u2460-\u24ff\u2776-\u2793\u3300-\u33ff\uff01-\uff5e\uffe0-\uffe6]")
 _OTHER_DIGITS = re.compile(r"(?![0-9])\d")
@@ -172,7 +171,7 @@ _WORK = re.compile(f"[\\d{_VULGAR}{''.join(re.escape(symbol) for symbol in _SYMB
 def verbalize(text: str) -> str:
     """Numbers, units and symbols of normalized text in words, by the rules above; all other text as it was."""
     plain = _compatible(text)
-    return _RULES.sub(_say, plain) if _WORK.search(plain) else plain
+    return _SLASH.sub(_slash, _RULES.sub(_say, plain)) if _WORK.search(plain) else plain
 
 
 def _compatible(text: str) -> str:
@@ -331,6 +330,9 @@ def _number(match: re.Match[str]) -> str:
 
 
 def _slash(match: re.Match[str]) -> str:
+    before, after = match.string[max(0, match.start() - 2) : match.start()].rstrip(), match.string[match.end() :][:1]
+    if not re.match(_BURMESE, before[-1:]) and not re.match(_BURMESE, after):
+        return match[0]
     return " " if _beside(match, "သို့မဟုတ်") else " သို့မဟုတ် "
 
 
@@ -352,6 +354,5 @@ _READERS: dict[str, Callable[[re.Match[str]], str]] = {
     "decade": lambda match: f"{number(match['decade'].rstrip('s’' + chr(39)))} ပြည့်လွန်နှစ်များ",
     "nth": _nth,
     "number": _number,
-    "slash": _slash,
     "symbol": lambda match: f" {_SYMBOLS[match['symbol']]} ",
 }

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from corpusforge.text.burmese import ONES, cardinal, normalize, number, ordinal, syllables, verbalize
@@ -214,6 +214,9 @@ def test_ordinals_are_pali_up_to_ten() -> None:
         ("UTC+၁", "UTC အပေါင်း တစ်"),
         ("သူ၏/သူမ၏", "သူ၏ သို့မဟုတ် သူမ၏"),
         ("နှင့်/သို့မဟုတ်", "နှင့် သို့မဟုတ်"),
+        ("၅m / x", "ငါး မီတာ သို့မဟုတ် x"),
+        ("က//ခ", "က သို့မဟုတ် ခ"),
+        ("a/b", "a/b"),
         ("က & ခ", "က  နှင့်  ခ"),
         ("３ ๓", "သုံး သုံး"),
     ],
@@ -228,6 +231,8 @@ def test_no_digit_is_left(text: str) -> None:
 
 
 @given(burmese_text | st.text(alphabet="0123456789.,:/-–$€%° xkmths½²C၁၅က"))
+@example("0m /")
+@example("3///½k3")
 def test_verbalize_changes_nothing_of_its_own_result(text: str) -> None:
     once = verbalize(normalize(text))
     assert verbalize(once) == once
