@@ -114,6 +114,12 @@ def test_loudness_is_reached_unless_the_clip_would_clip(samples: NDArray[np.floa
         assert integrated_loudness(finished, 16000) <= wanted + 0.05
 
 
+def test_a_clip_of_any_length_has_a_loudness() -> None:
+    samples = tone(0.5, 22050)[9:]
+    for count in range(1, len(samples), 7):
+        assert np.isfinite(integrated_loudness(samples[:count], 22050))
+
+
 def test_loudness_is_measured_as_the_standard_says() -> None:
     # EBU Tech 3341, case 1: a 1 kHz sine of -23 dBFS in both channels is -23 LUFS, so in one channel -26.
     assert integrated_loudness(tone(20.0, 48000, 1000, 10 ** (-23 / 20)), 48000) == pytest.approx(-26.0, abs=0.1)
