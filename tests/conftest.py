@@ -12,8 +12,9 @@ import pytest
 
 # A slow machine is no error: no example has a deadline. The examples are the same in every run, so that a change is
 # judged by what it does and not by luck; `--hypothesis-profile=search` looks for others, and for twenty times as many.
-hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
-hypothesis.settings.register_profile("search", deadline=None, max_examples=2_000)
+_slow = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("same", _slow, derandomize=True)
+hypothesis.settings.register_profile("search", _slow, max_examples=2_000)
 hypothesis.settings.load_profile("same")
 
 

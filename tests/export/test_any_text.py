@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpusforge.corpus.read import Corpus
@@ -22,7 +22,7 @@ from tests.corpus.conftest import Shop
 letters = st.characters(exclude_categories=["Cs"]) | st.sampled_from("|\n\r\t\0 \"',.%/\\~\x85\u2028\u3000\u200b་ཀ။မ")
 words = st.text(letters, min_size=1, max_size=8)
 rows_of_a_corpus = st.dictionaries(words, st.tuples(words, words, st.none() | words, words), min_size=1, max_size=4)
-any_rows = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+any_rows = settings(max_examples=25)
 
 
 def silent(words: str) -> None:

@@ -244,7 +244,7 @@ def test_the_order_of_the_table_does_not_matter(tmp_path: Path, suffix: str) -> 
 COUNTS = st.dictionaries(st.tuples(st.integers(0, 2), st.sampled_from(["a", "b", "c"])), st.integers(1, 12), min_size=1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     counts=COUNTS, sample=st.integers(1, 60), balance=st.sampled_from([["label"], ["label", "source"], ["source"], []])
 )
@@ -263,7 +263,7 @@ def test_one_row_more_changes_one_choice_at_most(
     assert before <= chosen(jsonl(folder, rows), sample=sample + 5, balance=balance)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     counts=COUNTS,
     sample=st.integers(1, 60),
@@ -289,7 +289,7 @@ def test_nor_does_a_limit_let_it_spread(
         assert all(count == 1 for count in gone.values())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(counts=COUNTS, sample=st.integers(1, 60))
 def test_labels_are_as_equal_as_they_can_be(
     tmp_path_factory: pytest.TempPathFactory, counts: dict[tuple[int, str], int], sample: int

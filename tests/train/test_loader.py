@@ -130,7 +130,7 @@ def test_without_buckets_and_seed_the_order_is_the_manifests(dataset):
     buckets=st.booleans(),
     data=st.data(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_group_comes_once_and_whole_to_one_rank(sizes, groups, world, seed, buckets, data):
     lengths = data.draw(st.lists(st.integers(1, 40), min_size=len(sizes), max_size=len(sizes)))
     dataset = made(sizes, lengths)

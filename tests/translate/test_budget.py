@@ -34,7 +34,7 @@ budgets = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(budget=budgets, count=st.integers(1, 40), seed=st.integers(0, 2**32))
 def test_no_order_of_answers_spends_more_than_the_budget(budget: Budget, count: int, seed: int) -> None:
     draw = random.Random(seed)
