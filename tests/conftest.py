@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ _slow = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.Hea
 hypothesis.settings.register_profile("same", _slow, derandomize=True)
 hypothesis.settings.register_profile("search", _slow, max_examples=2_000)
 hypothesis.settings.load_profile("same")
+
+# A suite that was started in the background ignores Ctrl-C, and so would the programs that its tests send one to.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
