@@ -30,7 +30,7 @@ from corpusforge.errors import MissingDependency, RecipeError
 from corpusforge.text.scripts import runs
 from corpusforge.text.syllables import count_syllables
 
-TEXT = 1
+TEXT = 2
 """Raised when the same sentence becomes other ids: by a change here, or of number words in `corpusforge.text`."""
 
 UROMAN = "1.3.1.1"

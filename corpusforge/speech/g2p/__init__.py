@@ -11,7 +11,7 @@ from corpusforge.speech.engine import Spoken
 
 RULES = {"zho_Hans": "mandarin", "zho_Hant": "mandarin", "bod_Tibt": "tibetan", "mya_Mymr": "burmese"}
 
-_REVISIONS = {"mandarin": 2, "tibetan": 1, "burmese": 2, "plain": 2}
+_REVISIONS = {"mandarin": 2, "tibetan": 1, "burmese": 3, "plain": 2}
 """Equal to each module's own REVISION (a test holds it): known here without loading the rules."""
 
 # Every voice of espeak-ng 1.52 for a language of FLORES-200, but those that cannot be used:

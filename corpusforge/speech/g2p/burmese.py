@@ -27,7 +27,7 @@ from corpusforge.text.scripts import runs
 
 __all__ = ["MNEMONICS", "REVISION", "phonemes", "respell", "speak"]
 
-REVISION = 2
+REVISION = 3
 VOICE = "cmn"
 
 _WORDS = {"၌": "နှိုက်", "၍": "ရွေ့", "၎င်း": "လဂေါင်း", "၎": "လဂေါင်း", "၏": "အိ"}
