@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from corpusforge.corpus.read import Corpus
@@ -101,12 +102,18 @@ def test_shards_hold_any_text(maker, rows):
 
 @any_rows
 @given(rows_of_a_corpus)
+@example({"0": ("<s>", "0", None, "0")})
 def test_kaldi_holds_what_has_a_word_and_gives_it_back(maker, rows):
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         corpus = maker(root / "corpus", rows)
-        if any(not text.split() for text, *_ in rows.values()):
+        texts = [text for text, *_ in rows.values()]
+        if any(not text.split() for text in texts):
             with pytest.raises(CorpusError, match="utterances without text"):
+                export(corpus, "kaldi", root / "kaldi", note=silent)
+            return
+        if any(re.search(r"(?<!\w)(<s>|</s>|#0)(?!\w)", text, re.ASCII) for text in texts):  # Kaldi's own, by `grep -w`
+            with pytest.raises(CorpusError, match="texts with '<s>'"):
                 export(corpus, "kaldi", root / "kaldi", note=silent)
             return
         export(corpus, "kaldi", root / "kaldi", note=silent)
