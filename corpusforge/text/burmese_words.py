@@ -22,7 +22,7 @@ said twice.
     ordinals          19th → ဆယ့်ကိုးခုမြောက်; 2nd → ဒုတိယ; before ရာစု "century" the cardinal
     numbers           see `corpusforge.text.burmese_numbers`
     symbols           + အပေါင်း, − before a number အနုတ်, = ညီမျှ, × အမြှောက်, ÷ အစား, & နှင့်, @ အက်, # № နံပါတ်,
-                      / between Burmese words သို့မဟုတ် (not where the text says it itself)
+                      / beside Burmese words, those made here too, သို့မဟုတ် (not where the text says it itself)
     ================  ====================================================================================
 
 Digits of every script count; full-width and circled forms are the plain ones. Letters of other scripts, punctuation

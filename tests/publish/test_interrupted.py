@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,8 +91,7 @@ def test_an_edit_of_the_card_at_the_same_moment_is_kept(publish: Publish, hub: H
     held = hub.fail("POST", "/commit/", hold=release)  # then the commit goes on, on a head that is no longer there
 
     def edit() -> None:
-        while held.times:
-            time.sleep(0.01)
+        until(lambda: not held.times, "the request is held")
         card = hub.read("me/small", "README.md") + b"\nWritten at the same moment.\n"
         repo.commit("main", {**repo.tree(), "README.md": hub.store(card)}, "by hand", repo.refs["main"])
         release.set()
@@ -110,8 +108,7 @@ def test_what_is_on_the_hub_is_compared_by_hash(publish: Publish, hub: Hub) -> N
     held = hub.fail("POST", "/tag/", hold=release)
 
     def meddle() -> None:
-        while held.times:
-            time.sleep(0.01)
+        until(lambda: not held.times, "the request is held")
         repo = hub.repo("me/small")
         path = next(path for path in repo.tree() if path.endswith(".parquet"))
         other = hashlib.sha256(b"other").hexdigest()

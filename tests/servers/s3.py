@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.patience import until
 from tests.pipeline.clusters import free_port, reachable
 
 BUCKET = "corpora"
@@ -24,10 +24,7 @@ def s3_server() -> Iterator[dict[str, str]]:
         stderr=subprocess.DEVNULL,
     ) as server:
         try:
-            deadline = time.monotonic() + 60
-            while not reachable(port):
-                assert server.poll() is None and time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda: reachable(port), "the S3 server answers", process=server)
             environment = {
                 "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
                 "AWS_ACCESS_KEY_ID": "test",
